@@ -1,0 +1,94 @@
+"""What happened, in the past tense: the values that plugins receive and return.
+
+Every event is immutable and knows when (``at``, aware UTC) and where (``camera``) it happened.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from optimind.core.types import require_aware
+
+__all__ = ["AttendanceMarked", "AttendanceStatus", "Event", "Sighting", "TrackEnded"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened at ``at`` in front of ``camera``."""
+
+    at: datetime
+    camera: str
+
+    def __post_init__(self) -> None:
+        require_aware(self.at, f"{type(self).__name__}.at")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting(Event):
+    """A track got, or still has, an identity.
+
+    Sent when a track is first identified, again every few seconds while it is in view, and when it ends; each one
+    replaces the earlier ones with the same ``sighting_id``. ``similarity`` is 0-1, higher is closer; ``margin`` is by
+    how much the person is closer than the runner-up, in the same units (1 when nobody else is enrolled). ``samples`` is
+    how many pictures of the track decided it. ``box`` is where the face was last, xyxy pixels.
+    """
+
+    sighting_id: str
+    person_id: str
+    name: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    similarity: float
+    margin: float
+    samples: int
+    embedder: str
+    box: tuple[float, float, float, float]
+
+    def __post_init__(self) -> None:
+        Event.__post_init__(self)
+        require_aware(self.first_seen_at, "Sighting.first_seen_at")
+        require_aware(self.last_seen_at, "Sighting.last_seen_at")
+        if self.last_seen_at < self.first_seen_at:
+            raise ValueError("a sighting cannot end before it begins")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackEnded(Event):
+    """A face left the view. ``person_id`` is None where it was nobody that is enrolled."""
+
+    track_id: str
+    person_id: str | None
+    first_seen_at: datetime
+    last_seen_at: datetime
+
+
+class AttendanceStatus(enum.StrEnum):
+    """What the register says of a person in a session."""
+
+    PRESENT = "present"
+    LATE = "late"
+    LEFT_EARLY = "left_early"
+    ABSENT = "absent"
+    EXCUSED = "excused"
+    NEEDS_REVIEW = "needs_review"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttendanceMarked(Event):
+    """A sighting counted for a session: the ledger keeps it, one record a person a session and date.
+
+    ``date`` is the session's date where the camera hangs. The sighting is the evidence.
+    """
+
+    date: date
+    session: str
+    status: AttendanceStatus
+    sighting: Sighting
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What makes a record one record: date, session, person."""
+        return (self.date, self.session, self.sighting.person_id)

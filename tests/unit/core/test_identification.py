@@ -1,0 +1,100 @@
+"""Open-set identification on made-up embeddings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optimind.core.identification import IdentificationLimits, Identifier, Verdict, similarity_of
+from optimind.core.types import Gallery, Template
+
+ANNA = np.array([[-0.1, 0.0], [0.1, 0.0]])
+BEN = np.array([[1.0, 0.0]])
+GALLERY = Gallery("e", (Template("anna", "Anna", ANNA), Template("ben", "Ben", BEN)))
+LIMITS = IdentificationLimits(max_distance=0.5, max_normalised_distance=-1.5, min_margin=0.1, min_samples=2)
+
+
+@pytest.mark.parametrize(
+    ("samples", "taken", "verdict", "person", "distance"),
+    [
+        pytest.param([[0, 0.1], [0, 0.3]], (), Verdict.ACCEPTED, "anna", 0.2, id="near one person"),
+        pytest.param([[0, 0.1]], (), Verdict.NOT_SURE, "anna", 0.1, id="one sample decides nothing"),
+        pytest.param([[0.46, 0], [0.48, 0]], (), Verdict.NOT_SURE, "anna", 0.47, id="between two people"),
+        pytest.param([[0, 0.6], [0, 0.5]], (), Verdict.REJECTED, "anna", 0.55, id="too far from everyone"),
+        pytest.param([[1, 0], [1, 0]], ("ben",), Verdict.NOT_SURE, "ben", 0.0, id="ben is somewhere else already"),
+    ],
+)
+def test_verdicts_without_a_cohort(
+    samples: list[list[float]], taken: tuple[str, ...], verdict: Verdict, person: str, distance: float
+) -> None:
+    match = Identifier(GALLERY, LIMITS).identify(np.array(samples, dtype=np.float64), taken=taken)
+    assert (match.verdict, match.person_id) == (verdict, person)
+    assert match.distance == match.normalised_distance == pytest.approx(distance)
+    assert match.similarity == pytest.approx(1 - distance)
+
+
+def a_crowd(around: float, spread: float, seed: int = 0) -> np.ndarray:
+    """A cohort on a line: people whose embeddings lie about ``around``."""
+    return np.random.default_rng(seed).normal([around, 0.0], spread, size=(200, 2))
+
+
+def test_a_cohort_turns_away_whoever_is_as_close_to_everybody() -> None:
+    sample = np.array([[0.3, 0.0], [0.3, 0.0]])
+    assert Identifier(GALLERY, LIMITS).identify(sample).verdict is Verdict.ACCEPTED
+    assert Identifier(GALLERY, LIMITS, a_crowd(0.3, 0.1)).identify(sample).verdict is Verdict.REJECTED
+
+
+def test_a_cohort_that_is_far_away_lets_a_far_sample_pass() -> None:
+    sample = np.array([[0.0, 0.6], [0.0, 0.6]])
+    assert Identifier(GALLERY, LIMITS).identify(sample).verdict is Verdict.REJECTED
+    assert Identifier(GALLERY, LIMITS, a_crowd(9.0, 0.3)).identify(sample).verdict is Verdict.ACCEPTED
+
+
+def test_the_margin_is_full_where_one_person_is_enrolled() -> None:
+    match = Identifier(Gallery("e", (Template("anna", "Anna", ANNA),)), LIMITS).identify(np.zeros((2, 2)))
+    assert (match.verdict, match.margin) == (Verdict.ACCEPTED, 1.0)
+
+
+def test_nothing_can_be_identified_from_nothing() -> None:
+    with pytest.raises(ValueError, match="nobody is enrolled"):
+        Identifier(Gallery("e"), LIMITS)
+    with pytest.raises(ValueError, match="at least one sample"):
+        Identifier(GALLERY, LIMITS).identify(np.empty((0, 2)))
+
+
+def test_distance_to_one_person() -> None:
+    subject = Identifier(GALLERY, LIMITS)
+    assert subject.distance_to(np.array([0.5, 0.0]), "anna") == pytest.approx(0.5)
+    assert subject.distance_to(np.array([0.2, 0.0]), "ben") == pytest.approx(0.8)
+
+
+@pytest.mark.parametrize(("distance", "similarity"), [(0.0, 1.0), (0.4, 0.6), (1.0, 0.0), (1.4, 0.0)])
+def test_similarity(distance: float, similarity: float) -> None:
+    assert similarity_of(distance) == pytest.approx(similarity)
+
+
+@given(seed=st.integers(0, 2**32 - 1), people=st.integers(1, 9), samples=st.integers(1, 6))
+def test_distances_agree_with_the_definition(seed: int, people: int, samples: int) -> None:
+    rng = np.random.default_rng(seed)
+    templates = tuple(
+        Template(str(i), str(i), rng.normal(size=(int(rng.integers(1, 5)), 128)) * 0.12) for i in range(people)
+    )
+    probes, cohort = rng.normal(size=(samples, 128)) * 0.12, rng.normal(size=(60, 128)) * 0.12
+
+    def level(vector: np.ndarray) -> tuple[float, float]:
+        nearest = sorted(float(np.linalg.norm(vector - other)) for other in cohort)[:25]
+        return float(np.mean(nearest)), float(np.std(nearest))
+
+    expected = np.empty((samples, people))
+    for i, probe in enumerate(probes):
+        for j, template in enumerate(templates):
+            mean = template.embeddings.mean(axis=0)
+            d = float(np.linalg.norm(probe - mean))
+            (m_t, s_t), (m_p, s_p) = level(mean), level(probe)
+            expected[i, j] = ((d - m_t) / s_t + (d - m_p) / s_p) / 2
+    match = Identifier(Gallery("e", templates), LIMITS, cohort).identify(probes)
+    assert match.normalised_distance == pytest.approx(expected.mean(axis=0).min(), abs=1e-6)
+    assert match.person_id == str(expected.mean(axis=0).argmin())
+    assert 0 <= match.margin <= 1

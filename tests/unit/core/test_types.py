@@ -1,0 +1,65 @@
+"""The values check themselves at birth."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from optimind.core.events import Sighting
+from optimind.core.geometry import iou, sizes
+from optimind.core.types import Detections, Frame, Gallery, Template
+
+NOW = datetime(2026, 9, 1, tzinfo=UTC)
+BOX = np.array([[0.0, 0.0, 10.0, 10.0]])
+
+
+@pytest.mark.parametrize(
+    ("xyxy", "confidence", "landmarks", "message"),
+    [
+        (np.zeros((1, 3)), np.ones(1), None, r"xyxy must be \(n, 4\)"),
+        (BOX, np.ones(2), None, r"confidence must be \(1,\)"),
+        (BOX, np.ones(1), np.zeros((1, 4, 2)), r"landmarks must be \(1, 5, 2\)"),
+        (BOX[:, [2, 1, 0, 3]], np.ones(1), None, "x2 > x1"),
+        (BOX * np.nan, np.ones(1), None, "finite"),
+    ],
+)
+def test_detections_that_cannot_be(
+    xyxy: np.ndarray, confidence: np.ndarray, landmarks: np.ndarray | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Detections(xyxy, confidence, landmarks)
+
+
+def test_detections_are_picked_by_row() -> None:
+    faces = Detections(np.vstack([BOX, BOX + 5]), np.array([0.1, 0.9]), np.zeros((2, 5, 2)))
+    best = faces[faces.confidence > 0.5]
+    assert len(best) == 1
+    assert best.xyxy[0, 0] == 5
+    assert len(Detections.empty()) == 0
+
+
+def test_naive_times_are_refused() -> None:
+    naive = NOW.replace(tzinfo=None)
+    with pytest.raises(ValueError, match="time zone"):
+        Frame("c", 0, naive, np.zeros((1, 1, 3), np.uint8))
+    values = {"camera": "c", "sighting_id": "1", "person_id": "p", "name": "P", "similarity": 1.0, "margin": 1.0}
+    rest = {"samples": 1, "embedder": "e", "box": (0.0, 0.0, 1.0, 1.0)}
+    with pytest.raises(ValueError, match=r"Sighting\.first_seen_at"):
+        Sighting(at=NOW, first_seen_at=naive, last_seen_at=NOW, **values, **rest)  # type: ignore[arg-type]  # a table
+
+
+def test_a_person_has_one_template() -> None:
+    template = Template("a", "A", np.zeros((1, 2)))
+    with pytest.raises(ValueError, match="one template"):
+        Gallery("e", (template, template))
+    with pytest.raises(ValueError, match="n >= 1"):
+        Template("a", "A", np.zeros((0, 2)))
+    assert (Gallery("e", (template,)).people, Gallery("e", (template,)).samples) == (1, 1)
+
+
+def test_overlap_and_size() -> None:
+    half = BOX + np.array([5.0, 0.0, 5.0, 0.0])
+    assert iou(BOX, np.vstack([BOX, half, BOX + 20])).tolist() == [pytest.approx([1.0, 1 / 3, 0.0])]
+    assert sizes(BOX).tolist() == [10.0]
