@@ -1,0 +1,90 @@
+"""``config check`` and ``config show``: is the settings file right, and what does it come to."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import typer
+
+from optimind.cli.options import ConfigOption, JsonOption
+from optimind.config import Config, load_config
+from optimind.discovery import Catalogue, discover
+from optimind.errors import ConfigError, OptiMindError, PluginError
+
+__all__ = ["app"]
+
+app = typer.Typer(no_args_is_help=True, help="Check config.yaml, or show the settings in effect.")
+
+
+@app.command()
+def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Name every fault of the settings file with its line, key and mend."""
+    try:
+        settings = load_config(config)
+        _check_extensions(settings)
+    except OptiMindError as error:
+        if as_json:
+            typer.echo(json.dumps({"ok": False, "errors": error.message.splitlines()}, ensure_ascii=False))
+        raise
+    if as_json:
+        typer.echo(json.dumps({"ok": True, "errors": [], **_summary(settings)}, ensure_ascii=False))
+    else:
+        typer.echo(_sentence(settings))
+
+
+@app.command()
+def show(*, config: ConfigOption = None) -> None:
+    """Print the settings in effect, defaults included and passwords left out."""
+    typer.echo(load_config(config).shown(), nl=False)
+
+
+def _check_extensions(settings: Config) -> None:
+    """Check the engine's name, and all plugins and sinks that are on with their own settings classes."""
+    if settings.plugins_folder is not None and not settings.plugins_folder.is_dir():
+        raise ConfigError(
+            f"{settings.located(('plugins_folder',))}: plugins_folder: {settings.plugins_folder} is not a folder",
+            mend="create it or remove the setting",
+        )
+    faults = list(_faults(settings, discover(settings.plugins_folder)))
+    if faults:
+        raise ConfigError(
+            "\n".join(fault.message for fault in faults),
+            mend=next((fault.mend for fault in faults if fault.mend), ""),
+        )
+
+
+def _faults(settings: Config, catalogue: Catalogue) -> Iterator[OptiMindError]:
+    broken = {extension.name for extension in catalogue.broken}
+    detectors, embedders = catalogue.names("detector"), catalogue.names("embedder")
+    detector, _, embedder = settings.engine.partition("+")
+    is_known = detector in {*detectors, *broken} and (embedder or detector) in {*embedders, *broken}
+    if settings.engine != "auto" and not is_known:
+        yield settings.unknown_name_error("engine", settings.engine, ["auto", *{*detectors} & {*embedders}])
+    for kind, section in (("plugin", "plugins"), ("sink", "sinks")):
+        for name in settings.enabled_names(kind):
+            path = ("sheets",) if (kind, name) == ("sink", "sheets") else (section, name)
+            try:
+                if name not in catalogue.names(kind) and name not in broken:
+                    raise settings.unknown_name_error(kind, name, catalogue.names(kind))
+                settings.section(catalogue.get(kind, name).settings_type, path)
+            except PluginError as error:
+                yield ConfigError(f"{settings.located(path)}: {'.'.join(path)}: {error.message}", mend=error.mend)
+            except ConfigError as error:
+                yield error
+
+
+def _summary(settings: Config) -> dict[str, Any]:
+    return {
+        "file": settings.label,
+        "cameras": [camera.id for camera in settings.cameras],
+        "engine": settings.engine,
+        "plugins": settings.enabled_names("plugin"),
+        "sinks": settings.enabled_names("sink"),
+    }
+
+
+def _sentence(settings: Config) -> str:
+    count = len(settings.cameras)
+    names = [f"{kind}s {', '.join(settings.enabled_names(kind)) or 'none'}" for kind in ("plugin", "sink")]
+    parts = [f"{count} camera{'' if count == 1 else 's'}", f"engine {settings.engine}", *names]
+    return f"{settings.label}: {'; '.join(parts)}: fine"

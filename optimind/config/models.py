@@ -1,0 +1,369 @@
+"""What config.yaml may say: every setting with its type, range and default."""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+)
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+from optimind.config.document import Document, KeyPath, key_text
+from optimind.config.validation import SettingsModel, validate
+from optimind.config.wording import closest, did_you_mean, is_secret_key
+from optimind.config.zones import known_zones, local_zone, zone_of
+from optimind.errors import ConfigError
+from optimind.plugin_api import Secret, Settings, mask_url
+
+__all__ = [
+    "CameraSettings",
+    "Config",
+    "DetectionSettings",
+    "DisplaySettings",
+    "RecognitionSettings",
+    "StorageSettings",
+]
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_SECTIONS = {"plugin": "plugins", "sink": "sinks"}
+
+
+class _Section(Settings):
+    model_config = ConfigDict(validate_default=True, allow_inf_nan=False)
+
+
+def _no_truth(value: Any) -> Any:
+    # YAML reads "yes" and "on" as true, and Python would count that as 1.
+    if isinstance(value, bool):
+        raise PydanticCustomError("number_wanted", "is yes or no; write a number here")
+    return value
+
+
+def _camera_id(value: str) -> str:
+    if not _ID.fullmatch(value):
+        raise PydanticCustomError(
+            "camera_id", "is no camera id; use letters, digits, - _ and . only, a letter or digit first, at most 64"
+        )
+    return value
+
+
+def _source(value: Any, info: ValidationInfo) -> Any:
+    """A device number or text; the path of a recording beside the settings file is made absolute."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise PydanticCustomError(
+            "text_wanted", "is no camera; write a device number (0 is the first), a path or a URL, in quotes"
+        )
+    if value == "" or (isinstance(value, int) and value < 0):
+        raise PydanticCustomError("no_source", "is no camera; the first device is 0, others are a path or a URL")
+    base = (info.context or {}).get("base")
+    if isinstance(value, str) and base is not None and "://" not in value:
+        beside = Path(base) / value
+        try:
+            return str(beside) if not value.isdecimal() and beside.exists() else value
+        except (OSError, ValueError):  # longer than a path can be
+            return value
+    return value
+
+
+def _source_form(value: Any) -> str:
+    return "kept" if isinstance(value, dict | Secret) else "written"
+
+
+CameraSource = Annotated[
+    Annotated[int | str, BeforeValidator(_source), Tag("written")] | Annotated[Secret, Tag("kept")],
+    Discriminator(_source_form),
+]
+
+
+class CameraSettings(_Section):
+    """A camera. ``source`` is a device number, a path, a URL, or where such a text is kept."""
+
+    id: Annotated[str, AfterValidator(_camera_id)]
+    source: CameraSource
+
+    def spec(self) -> str:
+        """The source as text, for :meth:`Source.accepts`. It may hold a password: never log it unmasked.
+
+        Raises :class:`ConfigError` where it is kept elsewhere and cannot be read.
+        """
+        return self.source.reveal().strip() if isinstance(self.source, Secret) else str(self.source)
+
+
+class DetectionSettings(_Section):
+    """When and how small a face is looked for. ``min_face_px``: pixels of the camera's picture."""
+
+    min_face_px: Annotated[int, BeforeValidator(_no_truth)] = Field(default=45, ge=20, le=1000)
+    scan_interval_s: Annotated[float, BeforeValidator(_no_truth)] = Field(default=0.5, ge=0.05, le=60)
+
+
+class RecognitionSettings(_Section):
+    """When a face counts as a person.
+
+    ``max_normalised_distance`` counts deviations of the engine's cohort; ``max_distance`` takes its place for an engine
+    without a cohort. That one and ``min_margin`` are plain distances, the other two count pictures.
+    """
+
+    max_normalised_distance: Annotated[float, BeforeValidator(_no_truth)] = Field(default=-1.5, ge=-20, le=5)
+    max_distance: Annotated[float, BeforeValidator(_no_truth)] = Field(default=0.48, ge=0.1, le=1.0)
+    min_margin: Annotated[float, BeforeValidator(_no_truth)] = Field(default=0.03, ge=0, le=1)
+    min_samples: Annotated[int, BeforeValidator(_no_truth)] = Field(default=3, ge=1, le=50)
+    max_samples: Annotated[int, BeforeValidator(_no_truth)] = Field(default=8, ge=1, le=500)
+
+    @field_validator("max_samples")
+    @classmethod
+    def _enough_samples(cls, value: int, info: ValidationInfo) -> int:
+        least = info.data.get("min_samples", value)
+        if value < least:
+            raise PydanticCustomError(
+                "samples",
+                "max_samples ({value}) is less than min_samples; make max_samples at least {least}",
+                {"value": value, "least": least},
+            )
+        return value
+
+
+def _switch(value: Any) -> Any:
+    # YAML reads a bare off as false and a bare on as true.
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return _lower(value)
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+class DisplaySettings(_Section):
+    """What is seen on the machine itself. ``window``: ``auto`` opens it where there is a screen."""
+
+    window: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
+
+
+def _database(value: Any, info: ValidationInfo) -> Any:
+    """A database URL; SQLite's file is taken from the settings file's folder."""
+    if not isinstance(value, str):
+        raise PydanticCustomError("text_wanted", 'is no database URL; write one such as "sqlite:///data/optimind.db"')
+    scheme, found, rest = value.partition("://")
+    if not found or not scheme or (not rest and not scheme.startswith("sqlite")):
+        raise PydanticCustomError("database_url", 'is no database URL; write one such as "sqlite:///data/optimind.db"')
+    base = (info.context or {}).get("base")
+    return value if base is None else _anchored_url(value, Path(base))
+
+
+def _anchored_url(url: str, base: Path) -> str:
+    match = re.fullmatch(r"(sqlite(?:\+\w+)?:///)([^/?][^?]*)(\?.*)?", url, re.DOTALL)
+    if match is None or match[2] == ":memory:" or match[2].startswith("file:") or Path(match[2]).is_absolute():
+        return url
+    return f"{match[1]}{base / match[2]}{match[3] or ''}"
+
+
+DatabaseUrl = Annotated[
+    Annotated[str, BeforeValidator(_database), Tag("written")] | Annotated[Secret, Tag("kept")],
+    Discriminator(_source_form),
+]
+
+
+class StorageSettings(_Section):
+    """Where the ledger is. ``url`` None: SQLite in the data folder."""
+
+    url: DatabaseUrl | None = None
+
+
+def _extension(value: Any) -> Any:
+    """The raw settings of a plugin or sink; its own class checks all of them but ``enabled``."""
+    value = {} if value is None else value
+    if isinstance(value, dict) and "enabled" in value:
+        try:
+            enabled = TypeAdapter(bool).validate_python(value["enabled"])
+        except ValidationError:
+            raise PydanticCustomError("enabled", "is not true or false", {"within": ("enabled",)}) from None
+        return {**value, "enabled": enabled}
+    return value
+
+
+ExtensionSection = Annotated[dict[str, Any], BeforeValidator(_extension)]
+
+
+def _timezone(value: str) -> str:
+    if value != "local" and zone_of(value) is None:
+        near = closest(value, known_zones())
+        mend = f'did you mean "{near}"?' if near else 'write a name such as "Europe/Berlin", or "local"'
+        raise PydanticCustomError("timezone", "there is no such time zone; {mend}", {"mend": mend})
+    return value
+
+
+def _distinct(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    """Refuse a camera id that another camera has, together with whatever else is wrong with the cameras."""
+    faults: list[InitErrorDetails] = []
+    seen: dict[str, int] = {}
+    for index, camera in enumerate(value if isinstance(value, list) else ()):
+        name = camera.get("id") if isinstance(camera, dict) else getattr(camera, "id", None)
+        first = seen.setdefault(str(name), index)
+        if name is not None and first != index:
+            message = f"camera {first + 1} is called this too; rename one of them"
+            fault = PydanticCustomError("camera_twice", "{message}", {"message": message})
+            faults.append(InitErrorDetails(type=fault, loc=(index, "id"), input=name))
+    try:
+        cameras = handler(value)
+    except ValidationError as error:
+        faults += [_raised_again(detail) for detail in error.errors(include_url=False)]
+    if faults:
+        raise ValidationError.from_exception_data("cameras", faults)
+    return cameras
+
+
+def _raised_again(detail: ErrorDetails) -> InitErrorDetails:
+    context = detail.get("ctx", {})
+    fault = PydanticCustomError(detail["type"], "{_message}", {**context, "_message": detail["msg"]})
+    return InitErrorDetails(type=fault, loc=detail["loc"], input=detail["input"])
+
+
+def _not_sheets(sinks: dict[str, Any]) -> dict[str, Any]:
+    if "sheets" in sinks:
+        raise PydanticCustomError(
+            "sheets_as_sink",
+            'Google Sheets has its own key; move these lines under "sheets" at the left margin',
+            {"within": ("sheets",)},
+        )
+    return sinks
+
+
+class Config(_Section):
+    """All settings. Relative paths were taken from the settings file's folder when it was loaded."""
+
+    cameras: Annotated[list[CameraSettings], WrapValidator(_distinct)] = Field(default_factory=list)
+    engine: str = Field(default="auto", min_length=1)
+    gallery: Path = Path("encodings/gallery.pickle")
+    data: Path = Path("data")
+    timezone: Annotated[str, AfterValidator(_timezone)] = "local"
+    detection: DetectionSettings = DetectionSettings()
+    recognition: RecognitionSettings = RecognitionSettings()
+    display: DisplaySettings = DisplaySettings()
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
+    storage: StorageSettings = StorageSettings()
+    plugins: dict[str, ExtensionSection] = Field(default_factory=lambda: {"attendance": {"enabled": True}})
+    sinks: Annotated[dict[str, ExtensionSection], AfterValidator(_not_sheets)] = Field(default_factory=dict)
+    sheets: ExtensionSection | None = None
+    plugins_folder: Path | None = None
+
+    _document: Document = PrivateAttr(
+        default_factory=lambda: Document(label="the built-in settings", folder=Path.cwd())
+    )
+
+    def model_post_init(self, context: Any) -> None:
+        """Keep the document that the settings come from, for the lines in later messages."""
+        document = (context or {}).get("document")
+        if document is not None:
+            self._document = document
+
+    @property
+    def label(self) -> str:
+        """What messages call the settings: the file's path as it was given."""
+        return self._document.label
+
+    @property
+    def folder(self) -> Path:
+        """The absolute folder that relative paths are taken from."""
+        return self._document.folder
+
+    def zone(self) -> ZoneInfo:
+        """The time zone of the register; ``local`` is the machine's."""
+        return (None if self.timezone == "local" else zone_of(self.timezone)) or local_zone()
+
+    def database_url(self) -> str:
+        """The ledger's URL for SQLAlchemy. It may hold a password: never log it unmasked.
+
+        Raises :class:`ConfigError` where it is kept elsewhere and cannot be read.
+        """
+        url = self.storage.url
+        if isinstance(url, Secret):
+            return _anchored_url(url.reveal().strip(), self.folder)
+        return url if url is not None else f"sqlite:///{self.data / 'optimind.db'}"
+
+    def enabled(self, kind: str, name: str) -> bool:
+        """Whether the plugin or sink (``kind``) called ``name`` is to run.
+
+        One that is named in its section is, unless ``enabled: false`` stands there; ``sheets`` needs a ``spreadsheet``.
+        """
+        section = self._raw(self._path_of(kind, name))
+        is_on = section is not None and bool(section.get("enabled", True))
+        if (kind, name) == ("sink", "sheets"):
+            return is_on and section is not None and section.get("spreadsheet") is not None
+        return is_on
+
+    def enabled_names(self, kind: str) -> list[str]:
+        """The names of all plugins or sinks (``kind``) that are to run, sorted."""
+        names = [*getattr(self, _SECTIONS[kind]), *(["sheets"] if kind == "sink" else [])]
+        return sorted(name for name in names if self.enabled(kind, name))
+
+    def section(self, settings_type: type[SettingsModel], path: tuple[str, ...]) -> SettingsModel:
+        """Check an extension's settings with its own class.
+
+        ``path`` is ``("sheets",)``, ``("plugins", name)`` or ``("sinks", name)``. The key ``enabled`` is taken out
+        first; an absent section gives the class's defaults. Raises :class:`ConfigError` with file, line and key of
+        every fault.
+        """
+        raw = self._raw(path) or {}
+        values = {key: value for key, value in raw.items() if key != "enabled"}
+        return validate(settings_type, values, self._document, path)
+
+    def located(self, path: KeyPath) -> str:
+        """Say where ``path`` stands, for messages: ``config.yaml:12``."""
+        return self._document.located(path)
+
+    def unknown_name_error(self, kind: str, name: str, known: Iterable[str]) -> ConfigError:
+        """The error for a ``plugin``, ``sink`` or ``engine`` (``kind``) that none of ``known`` is called by."""
+        path = self._path_of(kind, name)
+        hint = did_you_mean(name, known, otherwise=f"the {kind}s here are")
+        return ConfigError(
+            f'{self.located(path)}: {key_text(path)}: there is no {kind} called "{name}"; {hint}',
+            mend=f"correct the name in {self.label}; `optimind plugins list` shows every name",
+        )
+
+    def shown(self) -> str:
+        """The settings in effect as YAML, without passwords: secrets by their place, URLs masked."""
+        text: str = yaml.safe_dump(_shown(self), sort_keys=False, allow_unicode=True, width=120)
+        return text
+
+    def _raw(self, path: tuple[str, ...]) -> dict[str, Any] | None:
+        value: Any = getattr(self, path[0])
+        for key in path[1:]:
+            value = value.get(key) if value is not None else None
+        return value if isinstance(value, dict) else None
+
+    @staticmethod
+    def _path_of(kind: str, name: str) -> tuple[str, ...]:
+        if kind in _SECTIONS and (kind, name) != ("sink", "sheets"):
+            return (_SECTIONS[kind], name)
+        return ("sheets",) if kind == "sink" else (kind,)
+
+
+def _shown(value: Any, key: str = "") -> Any:
+    if isinstance(value, Secret):
+        return value.model_dump()
+    if isinstance(value, BaseModel):
+        return {name: _shown(getattr(value, name), name) for name in type(value).model_fields}
+    if isinstance(value, dict):
+        return {name: _shown(item, str(name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_shown(item, key) for item in value]
+    if isinstance(value, str):
+        return "***" if is_secret_key(key) else mask_url(value)
+    return str(value) if isinstance(value, Path) else value

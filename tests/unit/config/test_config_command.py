@@ -1,0 +1,113 @@
+"""The commands config check and config show."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from optimind.cli.config import app
+from optimind.errors import ConfigError
+
+PLUGIN = """
+from optimind.plugin_api import Plugin, Settings
+
+class BellSettings(Settings):
+    loudness: int = 5
+
+class Bell(Plugin):
+    name = "bell"
+    settings_type = BellSettings
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/bell.py").write_text(PLUGIN)
+    (tmp_path / "mine/torn.py").write_text("import nothing_of_this_name")
+    return tmp_path
+
+
+def run(folder: Path, text: str, *arguments: str) -> Result:
+    (folder / "config.yaml").write_text(text)
+    return CliRunner().invoke(app, list(arguments))
+
+
+def fault(result: Result) -> list[str]:
+    assert isinstance(result.exception, ConfigError)
+    assert result.exception.mend
+    return result.exception.message.splitlines()
+
+
+def test_a_right_file(folder: Path) -> None:
+    text = "cameras: [{id: a, source: 0}, {id: b, source: 1}]\nplugins_folder: mine\nplugins: {bell: {loudness: 3}}"
+    result = run(folder, text, "check")
+    assert result.exit_code == 0
+    assert result.stdout == "config.yaml: 2 cameras; engine auto; plugins bell; sinks none: fine\n"
+    assert json.loads(run(folder, text, "check", "--json").stdout) == {
+        "ok": True,
+        "errors": [],
+        "file": "config.yaml",
+        "cameras": ["a", "b"],
+        "engine": "auto",
+        "plugins": ["bell"],
+        "sinks": [],
+    }
+
+
+def test_no_file(folder: Path) -> None:
+    result = CliRunner().invoke(app, ["check"])
+    assert result.stdout == "the built-in settings: 0 cameras; engine auto; plugins attendance; sinks none: fine\n"
+
+
+def test_the_repositorys_own_file_is_right(repository: Path) -> None:
+    result = CliRunner().invoke(app, ["check", "--config", str(repository / "config.yaml")])
+    assert "1 camera; engine auto; plugins attendance; sinks none: fine" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("enginee: x", ['config.yaml:1: enginee: unknown key; did you mean "engine"?']),
+        (
+            "plugins_folder: mine\nplugins: {bell: {loudness: x}, bel: {}}\nsinks: {fax: {}}",
+            [
+                'config.yaml:2: plugins.bel: there is no plugin called "bel"; did you mean "bell"?',
+                'config.yaml:2: plugins.bell.loudness: "x" is not a whole number, such as 5',
+                'config.yaml:3: sinks.fax: there is no sink called "fax"; the sinks here are: ',
+            ],
+        ),
+        (
+            "plugins_folder: mine\nplugins: {torn: {}}",
+            ["config.yaml:2: plugins.torn: the plugin 'torn' (", "cannot be imported: ModuleNotFoundError"],
+        ),
+        (
+            "plugins: {bel: {enabled: no}}\nengine: dlibb+x",
+            ['config.yaml:2: engine: there is no engine called "dlibb+x"'],
+        ),
+        ("plugins_folder: yours", ["config.yaml:1: plugins_folder: ", "/yours is not a folder"]),
+    ],
+)
+def test_a_wrong_file(text: str, said: list[str], folder: Path) -> None:
+    lines = fault(run(folder, text, "check"))
+    for part in said:
+        assert any(part in line for line in lines), (part, lines)
+    result = run(folder, text, "check", "--json")
+    assert fault(result) == lines
+    assert json.loads(result.stdout) == {"ok": False, "errors": lines}
+
+
+def test_a_named_file_that_is_not_there(folder: Path) -> None:
+    result = CliRunner().invoke(app, ["show", "--config", "other.yaml"])
+    assert fault(result) == ["other.yaml: there is no such file"]
+
+
+def test_show(folder: Path) -> None:
+    result = run(folder, "cameras: [{id: a, source: 'rtsp://u:hunter2@h/x'}]", "show")
+    assert result.exit_code == 0
+    assert "rtsp://***@h/x" in result.stdout
+    assert "min_face_px: 45" in result.stdout
