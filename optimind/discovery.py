@@ -1,0 +1,166 @@
+"""Finds the extensions of all five kinds: built in, announced by packages, and in the folder that the user names.
+
+One mechanism for all: a module is imported, and each class in it that names a protocol of
+:mod:`optimind.plugin_api` as a base, is defined in that module and has a ``name``, is an extension of that kind.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import logging
+import pkgutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from optimind.errors import PluginError
+from optimind.plugin_api import Detector, Embedder, Plugin, Sink, Source
+
+__all__ = ["KINDS", "Catalogue", "Extension", "discover"]
+
+log = logging.getLogger(__name__)
+
+KINDS: dict[str, type] = {
+    "source": Source,
+    "detector": Detector,
+    "embedder": Embedder,
+    "plugin": Plugin,
+    "sink": Sink,
+}
+_BUILT_IN = ("optimind.sources", "optimind.vision", "optimind.plugins", "optimind.sinks")
+
+
+@dataclass(frozen=True, slots=True)
+class Extension:
+    """One thing found. ``kind`` is "" and ``type`` None where its module could not be imported; ``error`` says why."""
+
+    kind: str
+    name: str
+    origin: str
+    type: type[Any] | None = None
+    error: str = ""
+
+
+class Catalogue:
+    """All extensions, by kind and name."""
+
+    def __init__(self, extensions: list[Extension]) -> None:
+        """Raises :class:`PluginError` where two extensions of a kind have one name."""
+        self._found: dict[tuple[str, str], Extension] = {}
+        self.broken: list[Extension] = []
+        for extension in extensions:
+            if extension.type is None:
+                self.broken.append(extension)
+                continue
+            key = (extension.kind, extension.name)
+            if key in self._found:
+                raise PluginError(
+                    f"two {extension.kind}s are called {extension.name!r}: "
+                    f"{self._found[key].origin} and {extension.origin}",
+                    mend="rename or remove one of them",
+                )
+            self._found[key] = extension
+
+    def names(self, kind: str) -> list[str]:
+        """The names of all extensions of ``kind`` that can be used, sorted."""
+        return sorted(name for k, name in self._found if k == kind)
+
+    def all(self) -> list[Extension]:
+        """Everything found, usable or not, sorted by kind and name."""
+        return sorted([*self._found.values(), *self.broken], key=lambda e: (e.kind or "~", e.name))
+
+    def of_kind(self, kind: str) -> list[type[Any]]:
+        """The classes of all usable extensions of ``kind``, sorted by name."""
+        return [self.get(kind, name) for name in self.names(kind)]
+
+    def get(self, kind: str, name: str) -> type[Any]:
+        """Return the class called ``name``. Raises :class:`PluginError`: unknown, or why its module did not import."""
+        found = self._found.get((kind, name))
+        if found is not None and found.type is not None:
+            return found.type
+        for extension in self.broken:
+            if extension.name == name:
+                raise PluginError(
+                    f"the {kind} {name!r} ({extension.origin}) cannot be imported: {extension.error}",
+                    mend=f"install what it needs or switch {name!r} off in config.yaml",
+                )
+        known = ", ".join(self.names(kind)) or "none"
+        raise PluginError(f"there is no {kind} called {name!r}", mend=f"known {kind}s: {known}")
+
+
+def discover(folder: Path | None = None) -> Catalogue:
+    """Find every extension; ``folder`` is the user's own, whose files run with full rights."""
+    return Catalogue([*_built_in(), *_announced(), *(_in_folder(folder) if folder else ())])
+
+
+def _built_in() -> Iterator[Extension]:
+    for package_name in _BUILT_IN:
+        package = importlib.import_module(package_name)
+        for module in pkgutil.iter_modules(package.__path__):
+            if not module.name.startswith("_"):
+                yield from _import(f"{package_name}.{module.name}", module.name, f"{package_name}.{module.name}")
+
+
+def _announced() -> Iterator[Extension]:
+    for kind, protocol in KINDS.items():
+        for point in entry_points(group=f"optimind.{kind}s"):
+            origin = f"entry point {point.value}"
+            try:
+                found = point.load()
+            except Exception as error:  # noqa: BLE001 - another project's import may raise anything
+                yield Extension("", point.name, origin, error=_reason(error))
+                continue
+            if inspect.isclass(found) and protocol in found.__mro__:
+                yield Extension(kind, str(getattr(found, "name", point.name)), origin, found)
+            else:
+                yield Extension("", point.name, origin, error=f"{point.value} is no class based on {protocol.__name__}")
+
+
+def _in_folder(folder: Path) -> Iterator[Extension]:
+    if not folder.is_dir():
+        raise PluginError(f"plugins_folder: {folder} is not a folder", mend="create it or remove the setting")
+    for path in sorted(folder.glob("*.py")):
+        if path.name.startswith("_"):
+            continue
+        name = f"optimind_user_plugins.{path.stem}"
+        spec = importlib.util.spec_from_file_location(name, path)
+        if spec is None or spec.loader is None:  # cannot be for a .py file; the type checker wants it said
+            continue
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:  # noqa: BLE001 - the user's own file may raise anything
+            del sys.modules[name]
+            yield Extension("", path.stem, str(path), error=_reason(error))
+            continue
+        yield from _extensions_in(module, str(path))
+
+
+def _import(module_name: str, name: str, origin: str) -> Iterator[Extension]:
+    try:
+        module = importlib.import_module(module_name)
+    except Exception as error:  # noqa: BLE001 - one that does not import must not stop the others
+        yield Extension("", name, origin, error=_reason(error))
+        return
+    yield from _extensions_in(module, origin)
+
+
+def _extensions_in(module: ModuleType, origin: str) -> Iterator[Extension]:
+    for found in vars(module).values():
+        if not inspect.isclass(found) or found.__module__ != module.__name__ or found.__name__.startswith("_"):
+            continue
+        for kind, protocol in KINDS.items():
+            name = getattr(found, "name", None)
+            if protocol in found.__mro__ and isinstance(name, str):
+                yield Extension(kind, name, origin, found)
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

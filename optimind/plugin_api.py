@@ -1,0 +1,225 @@
+"""Everything that the author of an extension imports, and nothing else is needed.
+
+There are five kinds of extension, each a small protocol: :class:`Source` (a camera), :class:`Detector` and
+:class:`Embedder` (an engine), :class:`Plugin` (what is done with what is seen) and :class:`Sink` (where events leave).
+An extension is a class that names its protocol as a base and sets ``name``. It is found when it stands in the folder
+of its kind inside OptiMind, when a package announces it under the entry point ``optimind.<kind>s``, or when it stands
+in the folder that ``plugins_folder`` in config.yaml names. See docs/plugins.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict
+
+from optimind.core.events import AttendanceMarked, AttendanceStatus, Event, Sighting, TrackEnded
+from optimind.core.types import Detections, Frame, Image, Vectors
+from optimind.errors import (
+    DeliveryDelayed,
+    DeliveryRefused,
+    EngineError,
+    OptiMindError,
+    SourceError,
+    SourceNotFound,
+    UsageError,
+)
+from optimind.secrets import Secret, mask_url
+
+__all__ = [
+    "AttendanceMarked",
+    "AttendanceStatus",
+    "DeliveryDelayed",
+    "DeliveryRefused",
+    "Detections",
+    "Detector",
+    "Embedder",
+    "EngineError",
+    "Event",
+    "Frame",
+    "Image",
+    "OptiMindError",
+    "Plugin",
+    "PluginContext",
+    "RecordRow",
+    "Secret",
+    "Settings",
+    "Sighting",
+    "Sink",
+    "Source",
+    "SourceError",
+    "SourceNotFound",
+    "TrackEnded",
+    "UsageError",
+    "Vectors",
+    "mask_url",
+]
+
+
+class Settings(BaseModel):
+    """Base of every extension's settings: typed, and a key that it does not know is an error."""
+
+    # What was written may be a password, so no error repeats it by itself.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class PluginContext:
+    """What a plugin is told at its start: the session named on the command line (None: none was) and the time zone."""
+
+    session: str | None
+    timezone: ZoneInfo
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A camera or recording. Used by one thread at a time: ``open``, then ``read`` until None, then ``close``.
+
+    ``accepts`` says whether a ``source:`` setting is this kind's; exactly one kind may accept a given text.
+    ``live`` is true for what runs in real time whether or not it is read (a camera), false for a recording.
+    """
+
+    name: ClassVar[str]
+    live: bool
+
+    @classmethod
+    def accepts(cls, spec: str) -> bool:
+        """Whether ``spec`` (a device number, path or URL) is for this kind of source."""
+        ...
+
+    @classmethod
+    def create(cls, camera: str, spec: str) -> Self:
+        """Make the source of camera id ``camera``; opens nothing yet."""
+        ...
+
+    def open(self) -> None:
+        """Connect. Raises :class:`SourceNotFound` or :class:`SourceError`; safe to call again after ``close``."""
+        ...
+
+    def read(self) -> Frame | None:
+        """Return the next frame, waiting for it; None when a recording has ended.
+
+        Raises :class:`SourceError` when the connection is lost or the file is damaged. A recording's frames carry
+        ``position_s``, and ``captured_at`` is 1970-01-01 UTC plus that position: the loop sets the real time.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the device or file. May be called at any time, also twice."""
+        ...
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Finds faces. ``min_face_px`` is the smallest face worth finding, in pixels of the original picture."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    def create(cls, min_face_px: int) -> Self:
+        """Load the detector. Raises :class:`EngineError` with the command that mends it."""
+        ...
+
+    def detect(self, image: Image) -> Detections:
+        """Return the faces in ``image``, boxes in its pixels. Not thread-safe."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Turns faces into vectors. ``embedder_id`` names the weights: galleries of another one cannot be compared."""
+
+    name: ClassVar[str]
+    embedder_id: ClassVar[str]
+    dimension: ClassVar[int]
+
+    @classmethod
+    def create(cls) -> Self:
+        """Load the network. Raises :class:`EngineError` with the command that mends it."""
+        ...
+
+    def embed(self, image: Image, faces: Detections) -> Vectors:
+        """Return a row a face: (n, dimension) float64, to be compared by Euclidean distance. Not thread-safe."""
+        ...
+
+    def cohort(self) -> Vectors | None:
+        """Embeddings (some hundred, dimension) of people who are in nobody's class, better of none: cluster centres.
+
+        Distances become comparable between people by them. None where there are none: then plain distances decide.
+        """
+        return None
+
+
+@runtime_checkable
+class Plugin(Protocol):
+    """Does something with what happened. Created once a run; called by one thread.
+
+    What ``handle`` raises is counted and logged; after repeated failures the plugin is switched off, and neither the
+    loop nor another plugin notices.
+    """
+
+    name: ClassVar[str]
+    settings_type: ClassVar[type[Settings]]
+
+    @classmethod
+    def create(cls, settings: Any, context: PluginContext) -> Self:
+        """Make the plugin; ``settings`` is a ``settings_type``."""
+        ...
+
+    def handle(self, event: Event) -> Iterable[Event]:
+        """Take one event and return what follows from it. An event that is not the plugin's is answered with ``()``."""
+        ...
+
+    def close(self) -> Iterable[Event]:
+        """The run ends: return what is still to be said."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRow:
+    """One record of the register as it leaves through a sink and as ``attendance`` prints it.
+
+    ``record_id`` is the same for the same person, session and date for ever, so a row can be written again safely.
+    """
+
+    record_id: str
+    date: date
+    session: str
+    person_id: str
+    name: str
+    status: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    seconds_seen: float
+    camera: str
+    similarity: float
+    margin: float
+    source: str
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Where records leave. Used by one thread; must be idempotent: the same ``record_id`` may come again."""
+
+    name: ClassVar[str]
+    settings_type: ClassVar[type[Settings]]
+
+    @classmethod
+    def create(cls, settings: Any) -> Self:
+        """Make the sink; connects to nothing yet."""
+        ...
+
+    def deliver(self, rows: Sequence[RecordRow]) -> None:
+        """Write ``rows``, each replacing an earlier one with its ``record_id``; return once they are safely there.
+
+        Raises :class:`DeliveryDelayed` (try all of them again later) or :class:`DeliveryRefused` (a person must act).
+        """
+        ...
+
+    def close(self) -> None:
+        """Release connections."""
+        ...

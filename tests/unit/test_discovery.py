@@ -1,0 +1,73 @@
+"""Extensions are found by where they stand, and what is wrong with one is said."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from optimind.discovery import Catalogue, Extension, discover
+from optimind.errors import PluginError
+from optimind.plugin_api import Plugin, Sink, Source
+
+
+def test_built_in_extensions_are_found() -> None:
+    catalogue = discover()
+    assert catalogue.broken == []
+    assert "attendance" in catalogue.names("plugin")
+    assert "sheets" in catalogue.names("sink")
+    assert {"device", "file", "folder", "http", "rtsp"} <= set(catalogue.names("source"))
+    assert "face_recognition" in catalogue.names("detector")
+    assert "face_recognition" in catalogue.names("embedder")
+
+
+@pytest.fixture
+def documented(repository: Path, tmp_path: Path) -> Path:
+    """A folder with the examples of docs/plugins.md, each under the name that the page gives it."""
+    page = (repository / "docs" / "plugins.md").read_text("utf-8")
+    examples = re.findall(r"`optimind/\w+/(\w+\.py)`:\n\n```python\n(.*?)```", page, flags=re.DOTALL)
+    assert len(examples) == 3
+    for name, code in examples:
+        (tmp_path / name).write_text(code, "utf-8")
+    return tmp_path
+
+
+def test_the_examples_of_the_documentation_work(documented: Path) -> None:
+    catalogue = discover(documented)
+    assert catalogue.broken == []
+    assert Plugin in catalogue.get("plugin", "greeting").__mro__
+    assert Sink in catalogue.get("sink", "textfile").__mro__
+    source = catalogue.get("source", "testcard")
+    assert Source in source.__mro__
+    assert source.accepts("testcard:64x36")
+    opened = source.create("c", "testcard:64x36")
+    opened.open()
+    frames = list(iter(opened.read, None))
+    assert (len(frames), frames[0].image.shape) == (100, (36, 64, 3))
+
+
+def test_one_that_does_not_import_is_listed_and_stops_only_who_asks_for_it(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("import no_such_package_at_all\n")
+    (tmp_path / "_helper.py").write_text("raise RuntimeError('never imported')\n")
+    catalogue = discover(tmp_path)
+    [extension] = catalogue.broken
+    assert (extension.name, extension.type) == ("broken", None)
+    with pytest.raises(PluginError, match="no_such_package_at_all"):
+        catalogue.get("plugin", "broken")
+
+
+def test_a_name_twice_is_an_error() -> None:
+    found = Extension("sink", "x", "here", Sink)
+    with pytest.raises(PluginError, match="two sinks are called 'x': here and there"):
+        Catalogue([found, Extension("sink", "x", "there", Sink)])
+
+
+def test_an_unknown_name_names_the_known_ones() -> None:
+    with pytest.raises(PluginError, match=r"no plugin called 'atendance'\n  mend: known plugins: attendance"):
+        discover().get("plugin", "atendance")
+
+
+def test_a_folder_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(PluginError, match="is not a folder"):
+        discover(tmp_path / "nowhere")
