@@ -1,0 +1,63 @@
+"""Network cameras that speak HTTP: MJPEG, or any stream or recording that FFmpeg reads."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Self
+
+import cv2
+
+from optimind.plugin_api import SourceError, mask_url
+from optimind.sources._opencv import OpenCvSource, capture_with_timeouts
+from optimind.sources._probe import check_url, explain_http
+
+__all__ = ["HttpSource"]
+
+
+class HttpSource(OpenCvSource):
+    """A camera or recording at ``http://user:password@host:port/path`` (or ``https://``).
+
+    ``live`` is true until ``open`` finds that what is there has an end: a recording, played by its own time.
+    """
+
+    name: ClassVar[str] = "http"
+
+    @classmethod
+    def accepts(cls, spec: str) -> bool:
+        """Whether ``spec`` is an ``http://`` or ``https://`` URL."""
+        return re.match(r"https?://", spec, re.IGNORECASE) is not None
+
+    @classmethod
+    def create(cls, camera: str, spec: str) -> Self:
+        """Make the source of camera id ``camera``; opens nothing yet. Raises ``UsageError`` for a URL without host."""
+        check_url(spec)
+        return cls(camera, spec)
+
+    @property
+    def _what(self) -> str:
+        return f"the {'camera' if self.live else 'recording'} {mask_url(self.spec)}"
+
+    def _connect(self) -> cv2.VideoCapture:
+        self.live = True
+        return capture_with_timeouts(self.spec, self._open_timeout_s, self._read_timeout_s)
+
+    def _opened(self, capture: cv2.VideoCapture) -> None:
+        super()._opened(capture)
+        self.live = not self._expected
+
+    def _refused(self) -> SourceError:
+        return explain_http(self.spec, self._read_timeout_s)
+
+    def _lost(self, waited_s: float) -> SourceError:
+        if self._index == 1 and waited_s < self._read_timeout_s:
+            return SourceError(
+                f"{self._what} sends one picture, not a stream",
+                mend="this is its snapshot address; look in its manual for the address of the MJPEG or RTSP stream",
+            )
+        return super()._lost(waited_s)
+
+    def _unplayable(self) -> SourceError:
+        return SourceError(
+            f"{self._what} cannot be played from its server",
+            mend="the server must answer range requests for this kind of file: download it and name the file instead",
+        )

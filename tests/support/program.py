@@ -1,0 +1,9 @@
+"""The type of the fixture that runs the program."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+
+Program = Callable[..., subprocess.CompletedProcess[str]]
+"""Called as ``program("check", "--json", cwd=folder)``."""
