@@ -1,0 +1,133 @@
+"""What the settings name: the settings file itself, cameras, gallery, ledger, the spreadsheet.
+
+The parts that are asked are imported only when they are, because they need installed packages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optimind.errors import ConfigError, GalleryMissing
+from optimind.status.isolation import Task
+from optimind.status.report import Item, failed_item
+
+if TYPE_CHECKING:
+    from optimind.config import CameraSettings, Config
+
+__all__ = ["camera_items", "config_items", "gallery_items", "import_parts", "ledger_items", "sheets_items"]
+
+CAMERA_LIMIT_S = 6.0
+
+
+def config_items(path: Path | None) -> tuple[list[Item], Config | None, bool]:
+    """Load the settings. Returns the items, the settings where they load, and whether the file itself is wrong."""
+    from optimind.config import load_config  # noqa: PLC0415  needs installed packages
+
+    item = Item("config", str(path or "config.yaml"), "ok", "", "no faults")
+    try:
+        config = load_config(path)
+        zone = config.zone().key
+    except ConfigError as error:
+        return [failed_item(item, error)], None, True
+    except Exception as error:  # noqa: BLE001  even a mistake in OptiMind must not hide the rest of the check
+        return [failed_item(item, error)], None, False
+    count = len(config.cameras)
+    cameras = "no camera" if not count else "1 camera" if count == 1 else f"{count} cameras"
+    source = "" if config.label == item.name else f"{config.label}: "
+    found = f"{source}{cameras}, engine {config.engine}, time zone {zone}"
+    return [replace(item, found=found)], config, False
+
+
+def import_parts() -> Iterable[Item]:
+    """Import OptiMind's own parts; silent where that works."""
+    import optimind.app  # noqa: F401, PLC0415  needs installed packages
+
+    return []
+
+
+def gallery_items(path: Path) -> Iterable[Item]:
+    """Whether the gallery loads, and who is in it. None yet is no fault."""
+    from optimind.gallery import load_gallery, to_core  # noqa: PLC0415  needs installed packages
+
+    item = Item("gallery", path.name, "ok", "", "made by encode_faces.py", required=False)
+    try:
+        gallery = to_core(load_gallery(path))
+    except GalleryMissing:
+        return [replace(item, state="missing", found="not made yet", mend=_encode(path))]
+    if not gallery.people:
+        mend = f"put photographs into datasets/<person>/, then: {_encode(path)}"
+        return [replace(item, state="missing", found="nobody is enrolled", mend=mend)]
+    people = "1 person" if gallery.people == 1 else f"{gallery.people} people"
+    return [replace(item, found=f"{people}, {gallery.samples} samples, embedder {gallery.embedder}")]
+
+
+def _encode(path: Path) -> str:
+    """The command that makes the gallery at ``path``."""
+    with contextlib.suppress(ValueError):
+        path = path.absolute().relative_to(Path.cwd())
+    usual = path == Path("encodings/gallery.pickle")
+    return "python encode_faces.py" + ("" if usual else f" --output {path}")
+
+
+def ledger_items(config: Config, data: Path | None) -> Iterable[Item]:
+    """Whether the ledger opens. One that is not there yet is not made: that is the first run's work."""
+    from optimind.app import ledger_url  # noqa: PLC0415  needs installed packages
+    from optimind.storage import open_ledger  # noqa: PLC0415  needs installed packages
+
+    url = ledger_url(config, data)
+    kind, _, place = url.partition(":///")
+    item = Item("ledger", "database", "ok", "", "opens")
+    if kind.startswith("sqlite"):
+        path = Path(place.partition("?")[0])
+        if not path.exists():
+            return [replace(item, found=f"{path.name} is not made yet; the first run makes it")]
+        item = replace(item, found=f"{path.name} opens")
+    with open_ledger(url):
+        return [replace(item, found=item.found or f"{kind.partition(':')[0].partition('+')[0]} server answers")]
+
+
+def sheets_items(config: Config) -> Iterable[Item]:
+    """Whether the spreadsheet can be reached and written with the credentials."""
+    from optimind.app import make_sheets_sink  # noqa: PLC0415  needs installed packages
+
+    item = Item("sheets", "spreadsheet", "ok", "", "optional: rows can be written", required=False)
+    sink = make_sheets_sink(config)
+    if sink is None:
+        return [replace(item, found="not configured, nothing is sent")]
+    try:
+        said = sink.check()
+        return [replace(item, found=str(said or "signed in; the worksheet and its header are there"))]
+    finally:
+        sink.close()
+
+
+def camera_items(config: Config) -> Iterable[Item]:
+    """Whether each camera opens and gives a picture, all asked at once.
+
+    Cameras come and go, and the loop tries one that is away again all the time: so none of them is required.
+    """
+    wanted = f"a picture within {CAMERA_LIMIT_S:g} s"
+    tasks = []
+    for camera in config.cameras:
+        item = Item("camera", camera.id, "ok", "", wanted, "check its power, its cable and its address", required=False)
+        tasks.append(Task(item, CAMERA_LIMIT_S, _camera, item, camera, config.plugins_folder))
+    return [item for task in tasks for item in task.items()]
+
+
+def _camera(item: Item, camera: CameraSettings, plugins_folder: Path | None) -> Iterable[Item]:
+    from optimind.app import make_source  # noqa: PLC0415  needs installed packages
+
+    source = make_source(camera.id, camera.spec(), plugins_folder)
+    try:
+        source.open()
+        frame = source.read()
+    finally:
+        source.close()
+    if frame is None:
+        return [replace(item, state="failed", found="opens, but holds no picture")]
+    height, width = frame.image.shape[:2]
+    return [replace(item, found=f"{width}x{height}, {source.name}", mend="")]
