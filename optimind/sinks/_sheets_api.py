@@ -1,0 +1,246 @@
+"""The part of the Google Sheets API that the Sheets sink uses, through gspread and google-auth.
+
+Everything that goes wrong leaves here as :class:`DeliveryDelayed` or :class:`DeliveryRefused`, and no message holds a
+key or token. Imported only when rows are sent: the two libraries take a while to load.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, NoReturn
+
+import requests
+from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
+from google.auth.transport.requests import Request
+from google.oauth2.service_account import Credentials
+from gspread import HTTPClient
+from gspread.exceptions import APIError
+from gspread.urls import SPREADSHEETS_API_V4_BASE_URL
+from gspread.utils import absolute_range_name
+from requests.auth import AuthBase
+
+from optimind.plugin_api import DeliveryDelayed, DeliveryRefused, OptiMindError, Secret
+
+__all__ = ["BadRequestError", "SheetsApi", "Tab"]
+
+_SCOPE = "https://www.googleapis.com/auth/spreadsheets"
+_GOOGLE = SPREADSHEETS_API_V4_BASE_URL.removesuffix("/v4/spreadsheets")
+_KEY_FIELDS = ("client_email", "private_key", "token_uri")
+_NEW_KEY = "make a JSON key for the service account in the Google Cloud console (docs/sheets.md) and put it there"
+_LONGEST_WAIT_S = 3600.0
+
+
+class BadRequestError(DeliveryRefused):
+    """Google answered 400: a range or worksheet is not (or no longer) what the request says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """One worksheet: its id in the spreadsheet, and the size of its grid in cells."""
+
+    sheet_id: int
+    rows: int
+    columns: int
+
+
+class SheetsApi:
+    """One spreadsheet. Each method is one request, and raises DeliveryDelayed or DeliveryRefused."""
+
+    def __init__(self, spreadsheet: str, credentials: Secret, endpoint: str, timeout_s: float) -> None:
+        """Read the key; nothing is sent yet. Raises :class:`DeliveryRefused` where it is missing or no key."""
+        key = _load_key(credentials)
+        self.spreadsheet = spreadsheet
+        self.email = str(key.service_account_email)
+        self._client = _Client(key, endpoint, timeout_s)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def tabs(self) -> dict[str, Tab]:
+        """Return the spreadsheet's worksheets by title."""
+        with self._explained():
+            found = self._client.fetch_sheet_metadata(self.spreadsheet)
+            return {sheet["properties"]["title"]: _tab_of(sheet["properties"]) for sheet in found["sheets"]}
+
+    def read(self, title: str, ranges: Sequence[str]) -> list[list[list[str]]]:
+        """Return the texts of each range (A1 notation) of ``title``, as rows; trailing blanks are left out."""
+        with self._explained():
+            names = [absolute_range_name(title, cells) for cells in ranges]
+            answer = self._client.values_batch_get(self.spreadsheet, names)
+            parts = [part.get("values", []) for part in answer["valueRanges"]]
+            return [[[str(cell) for cell in row] for row in part] for part in parts]
+
+    def write(self, title: str, blocks: Sequence[tuple[str, list[list[Any]]]]) -> None:
+        """Write blocks of rows, each into its range (A1 notation); None leaves a cell as it is.
+
+        RAW: a text stays that text, whatever it starts with, so nobody's name is a formula.
+        """
+        with self._explained():
+            data = [{"range": absolute_range_name(title, cells), "values": rows} for cells, rows in blocks]
+            self._client.values_batch_update(self.spreadsheet, {"valueInputOption": "RAW", "data": data})
+
+    def change(self, *requests_: dict[str, Any]) -> None:
+        """Apply structural requests, all or none: add a worksheet, rows, columns."""
+        with self._explained():
+            self._client.batch_update(self.spreadsheet, {"requests": list(requests_)})
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except APIError as error:
+            self._refuse(error)
+        except RefreshError as error:
+            self._refuse_token(error)
+        except (requests.JSONDecodeError, LookupError, TypeError, AttributeError) as error:
+            raise DeliveryDelayed(
+                "what answered was not Google Sheets", mend="check the network (a log-in page?) and sheets: endpoint:"
+            ) from error
+        except (requests.RequestException, TransportError) as error:
+            # Only the kind: the text of such an error repeats the whole request.
+            kind = type(error.__cause__ or error).__name__
+            raise DeliveryDelayed(
+                f"Google Sheets cannot be reached ({kind})", mend="check the network; the rows wait and are sent later"
+            ) from error
+        except GoogleAuthError as error:
+            raise DeliveryRefused(f"the service account {self.email} cannot sign in", mend=_NEW_KEY) from error
+
+    def _refuse(self, error: APIError) -> NoReturn:
+        status = error.response.status_code
+        details = error.error if isinstance(error.error, dict) else {}
+        said = f"{status}: {_brief(str(details.get('message', '')))}"
+        if status in {408, 429} or status >= 500 or details.get("status") == "RESOURCE_EXHAUSTED":
+            raise DeliveryDelayed(
+                f"Google Sheets is busy or over quota ({said})",
+                mend="the rows wait and are sent later",
+                retry_after_s=_retry_after_s(error.response.headers.get("Retry-After")),
+            ) from error
+        where = f"the spreadsheet {self.spreadsheet}"
+        if status == 403 and "SERVICE_DISABLED" in json.dumps(details):
+            what, mend = "the Google Sheets API is off", "enable it in the Google Cloud project of the service account"
+        elif status == 403:
+            what, mend = f"{where} may not be written", f"share it with {self.email} as Editor"
+        elif status == 404:
+            what, mend = f"{where} does not exist", "correct sheets: spreadsheet: (the long part of its address)"
+        elif status == 401:
+            what, mend = f"Google does not accept the service account {self.email}", _NEW_KEY
+        else:
+            mend = f"make it a Google spreadsheet (no Excel file), unprotected and not full, shared with {self.email}"
+            raise BadRequestError(f"{where} did not take the rows ({said})", mend=mend) from error
+        raise DeliveryRefused(f"{what} ({said})", mend=mend) from error
+
+    def _refuse_token(self, error: RefreshError) -> NoReturn:
+        said = _brief(str(error.args[0]) if error.args else "")
+        if error.retryable:
+            raise DeliveryDelayed(
+                f"Google's sign-in is down ({said})", mend="the rows wait and are sent later"
+            ) from error
+        raise DeliveryRefused(
+            f"Google does not let the service account {self.email} in ({said})",
+            mend=f"check this machine's clock; where it is right the key was deleted or disabled: {_NEW_KEY}",
+        ) from error
+
+
+class _TokenAuth(AuthBase):
+    """Signs each request with the service account's access token.
+
+    google-auth's own AuthorizedSession is not used because it also sends the token, in the background, to a fixed
+    Google host for a "regional access boundary", whatever endpoint and token_uri say.
+    """
+
+    def __init__(self, credentials: Credentials, timeout_s: float) -> None:
+        self._credentials = credentials
+        self._session = requests.Session()
+        self._refresh = functools.partial(Request(self._session), timeout=timeout_s)
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if not self._credentials.valid:
+            self._credentials.refresh(self._refresh)  # type: ignore[no-untyped-call] # google-auth types little
+        request.headers["Authorization"] = f"Bearer {self._credentials.token}"
+        return request
+
+    def forget(self) -> None:
+        """Make the next request ask for a new token."""
+        self._credentials.token = None
+
+    def close(self) -> None:
+        """Close the connection to the token endpoint."""
+        self._session.close()
+
+
+class _Client(HTTPClient):
+    """gspread's client with another base URL, and one more try when a token is refused before its time."""
+
+    def __init__(self, credentials: Credentials, endpoint: str, timeout_s: float) -> None:
+        self._tokens = _TokenAuth(credentials, timeout_s)
+        session = requests.Session()
+        session.auth = self._tokens
+        super().__init__(credentials, session)
+        self.set_timeout(timeout_s)
+        self._endpoint = endpoint.rstrip("/")
+
+    def request(self, method: str, endpoint: str, *args: Any, **kwargs: Any) -> requests.Response:
+        url = self._endpoint + endpoint.removeprefix(_GOOGLE)
+        try:
+            return super().request(method, url, *args, **kwargs)
+        except APIError as error:
+            if error.response.status_code != 401:
+                raise
+        self._tokens.forget()
+        return super().request(method, url, *args, **kwargs)
+
+    def close(self) -> None:
+        self.session.close()
+        self._tokens.close()
+
+
+def _load_key(secret: Secret) -> Credentials:
+    where = secret.describe()
+    try:
+        info = json.loads(secret.reveal())
+    except OptiMindError as error:
+        raise DeliveryRefused(error.message, mend=error.mend) from None
+    except ValueError:
+        # Without the cause: its text repeats what it could not read, and that may be the key.
+        raise DeliveryRefused(f"sheets: credentials: ({where}) is no JSON", mend=_NEW_KEY) from None
+    if not isinstance(info, dict) or info.get("type") != "service_account":
+        raise DeliveryRefused(f"sheets: credentials: ({where}) is no key of a service account", mend=_NEW_KEY)
+    if missing := [field for field in _KEY_FIELDS if not isinstance(info.get(field), str)]:
+        raise DeliveryRefused(f"the key in {where} lacks {', '.join(missing)}", mend=_NEW_KEY)
+    try:
+        # The one scope: spreadsheets that were shared with the account, and nothing of Google Drive.
+        key: Credentials = Credentials.from_service_account_info(info, scopes=[_SCOPE])  # type: ignore[no-untyped-call] # google-auth types little
+    except (ValueError, GoogleAuthError):
+        raise DeliveryRefused(f"the private key in {where} is damaged", mend=_NEW_KEY) from None
+    return key
+
+
+def _tab_of(properties: dict[str, Any]) -> Tab:
+    grid = properties.get("gridProperties", {})
+    return Tab(int(properties["sheetId"]), int(grid.get("rowCount", 0)), int(grid.get("columnCount", 0)))
+
+
+def _retry_after_s(header: str | None) -> float | None:
+    """Read Retry-After, which is seconds or a date."""
+    if not header:
+        return None
+    try:
+        seconds = float(header)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(header).astimezone(UTC) - datetime.now(UTC)).total_seconds()
+        except ValueError:
+            return None
+    return min(max(seconds, 0.0), _LONGEST_WAIT_S)
+
+
+def _brief(text: str) -> str:
+    """Shorten an answer for a message: one line, and nothing that looks like a token."""
+    line = " ".join(text.split())[:200]
+    return re.sub(r"[\w.+/=-]{60,}", "...", line)

@@ -1,0 +1,6 @@
+"""The ledger and the outbox, in SQLite or any other database that SQLAlchemy speaks."""
+
+from optimind.storage.ledger import Ledger, open_ledger
+from optimind.storage.outbox import Outbox
+
+__all__ = ["Ledger", "Outbox", "open_ledger"]

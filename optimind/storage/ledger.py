@@ -1,0 +1,210 @@
+"""The ledger: the register's truth, of which every sheet and export is a copy."""
+
+import datetime as dt
+import math
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from optimind.core.events import AttendanceMarked, Sighting
+from optimind.core.registers import record_id, seconds_seen
+from optimind.errors import StorageError
+from optimind.plugin_api import RecordRow
+from optimind.storage.database import Database
+from optimind.storage.outbox import Outbox, as_row
+from optimind.storage.tables import OutboxEntry, Record, StoredSighting
+
+__all__ = ["Ledger", "open_ledger"]
+
+_SOURCE = "camera"
+_ATTEMPTS = 3
+_NO_SYNC = {"synchronize_session": False}
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def open_ledger(url: str) -> "Ledger":
+    """Open the ledger at the database ``url``, creating it where it is missing. Raises :class:`StorageError`."""
+    return Ledger(url)
+
+
+class Ledger:
+    """The records of all sessions, the sightings behind them, each sink's outbox; safe to use from many threads.
+
+    Every method raises :class:`StorageError` when the database fails. The transaction is then undone as a whole and the
+    object stays usable: once the disk has room again, the same call succeeds.
+    """
+
+    def __init__(self, url: str, *, clock: Callable[[], dt.datetime] = _now) -> None:
+        """Open ``url``, for example ``sqlite:///data/optimind.db``; ``clock`` returns the current aware time."""
+        self._database = Database(url)
+        self._clock = clock
+        self.outbox = Outbox(self._database, clock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the database; may be called twice."""
+        self._database.close()
+
+    @property
+    def path(self) -> Path | None:
+        """The file of an SQLite ledger; None for a database server."""
+        return self._database.path
+
+    def delivery_lock(self, sink: str) -> AbstractContextManager[bool]:
+        """Give, during the block, whether this process alone may deliver to ``sink`` from this SQLite ledger."""
+        return self._database.lock(sink)
+
+    def record(self, mark: AttendanceMarked, sinks: Sequence[str] = ()) -> RecordRow:
+        """Keep ``mark``, enter it in the outbox of each of ``sinks``, and return its record as it now stands.
+
+        When this returns, the mark survives a power cut. Recording the same mark again changes nothing.
+        """
+        return self.record_many([mark], sinks)[0]
+
+    def record_many(self, marks: Sequence[AttendanceMarked], sinks: Sequence[str] = ()) -> list[RecordRow]:
+        """Keep all ``marks`` in one transaction; return the record of each, in order. See :meth:`record`."""
+        for mark in marks:
+            if not (math.isfinite(mark.sighting.similarity) and math.isfinite(mark.sighting.margin)):
+                raise ValueError(
+                    f"similarity and margin must be finite, got {mark.sighting.similarity, mark.sighting.margin}"
+                )
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with self._database.writing() as session:
+                    return [self._keep(session, mark, sinks) for mark in marks]
+            except StorageError as error:
+                # On a database server another process may enter the same person at the same moment; at the next attempt
+                # the row is there.
+                if attempt == _ATTEMPTS or not isinstance(error.__cause__, IntegrityError):
+                    raise
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def register(self, session: str | None = None, date: dt.date | None = None) -> list[RecordRow]:
+        """Return the records of ``session`` and ``date`` (None: of all), ordered by date, session, name and person."""
+        query = select(Record)
+        if session is not None:
+            query = query.where(Record.session == session)
+        if date is not None:
+            query = query.where(Record.date == date)
+        with self._database.reading() as transaction:
+            rows = [as_row(record) for record in transaction.scalars(query)]
+        return sorted(rows, key=lambda row: (row.date, row.session, row.name.casefold(), row.person_id))
+
+    def backfill(self, sink: str) -> int:
+        """Enter in ``sink``'s outbox all records made before it was switched on; return how many those are."""
+        return self.outbox.backfill(sink)
+
+    def _keep(self, session: Session, mark: AttendanceMarked, sinks: Sequence[str]) -> RecordRow:
+        key = record_id(mark.date, mark.session, mark.sighting.person_id)
+        record = session.get(Record, key, with_for_update=True)
+        before = None if record is None else as_row(record)
+        now = self._clock()
+        if record is None:
+            record = _new_record(key, mark, now)
+            session.add(record)
+            session.flush()
+        evidence = _keep_sighting(session, key, mark.sighting)
+        if evidence is not None:
+            _recompute(record, mark, evidence)
+        if as_row(record) != before:
+            record.version += 1
+            record.updated_at = now
+        _enter(session, record, list(dict.fromkeys(sinks)), now)
+        session.flush()
+        return as_row(record)
+
+
+def _storable(text: str) -> str:
+    """Write out the lone surrogates that an undecodable file name leaves in a text: no database takes them."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _new_record(key: str, mark: AttendanceMarked, now: dt.datetime) -> Record:
+    sighting = mark.sighting
+    return Record(
+        record_id=key,
+        date=mark.date,
+        session=_storable(mark.session),
+        person_id=_storable(sighting.person_id),
+        name=_storable(sighting.name),
+        status=str(mark.status),
+        first_seen_at=sighting.first_seen_at,
+        last_seen_at=sighting.last_seen_at,
+        seconds_seen=0.0,
+        camera=_storable(sighting.camera),
+        similarity=sighting.similarity,
+        margin=sighting.margin,
+        source=_SOURCE,
+        version=0,
+        created_at=now,
+        updated_at=now,
+    )
+
+
+def _keep_sighting(session: Session, key: str, sighting: Sighting) -> list[Any] | None:
+    """Store the newest state of ``sighting``; return all evidence for the record, None if what is stored is newer."""
+    columns = StoredSighting.__table__.columns
+    # Rows instead of objects: this runs several times a second on small machines.
+    stored = session.execute(select(*columns).where(columns.record_id == key)).all()
+    values = {
+        "sighting_id": _storable(sighting.sighting_id),
+        "record_id": key,
+        "camera": _storable(sighting.camera),
+        "first_seen_at": sighting.first_seen_at.astimezone(dt.UTC),
+        "last_seen_at": sighting.last_seen_at.astimezone(dt.UTC),
+        "similarity": sighting.similarity,
+        "margin": sighting.margin,
+        "samples": sighting.samples,
+        "embedder": _storable(sighting.embedder),
+    }
+    others = [row for row in stored if row.sighting_id != values["sighting_id"]]
+    if len(others) == len(stored):
+        session.execute(insert(StoredSighting).values(**values))
+    elif any(row.last_seen_at > sighting.last_seen_at for row in stored if row not in others):
+        return None
+    else:
+        mine = (StoredSighting.record_id == key, StoredSighting.sighting_id == values["sighting_id"])
+        session.execute(update(StoredSighting).where(*mine).values(**values), execution_options=_NO_SYNC)
+    return [*others, SimpleNamespace(**values)]
+
+
+def _recompute(record: Record, mark: AttendanceMarked, evidence: Sequence[Any]) -> None:
+    """Derive the record from all of its sightings, so that the order in which they came does not matter."""
+    best = max(evidence, key=lambda sighting: (sighting.similarity, sighting.margin, sighting.sighting_id))
+    record.first_seen_at = min(sighting.first_seen_at for sighting in evidence)
+    record.last_seen_at = max(sighting.last_seen_at for sighting in evidence)
+    record.seconds_seen = seconds_seen((sighting.first_seen_at, sighting.last_seen_at) for sighting in evidence)
+    record.camera, record.similarity, record.margin = best.camera, best.similarity, best.margin
+    record.name, record.status = _storable(mark.sighting.name), str(mark.status)
+
+
+def _enter(session: Session, record: Record, sinks: Sequence[str], now: dt.datetime) -> None:
+    """Make the outbox of each of ``sinks`` ask for the record's newest version."""
+    columns = OutboxEntry.__table__.columns
+    mine = (columns.record_id == record.record_id, columns.sink.in_(sinks))
+    query = select(columns.sink, columns.version, columns.delivered_version).where(*mine)
+    known = {entry.sink: entry for entry in session.execute(query)} if sinks else {}
+    for sink in sinks:
+        entry = known.get(sink)
+        values: dict[str, Any] = {"version": record.version}
+        if entry is None or entry.delivered_version >= entry.version:
+            values |= {"pending_since": now, "next_attempt_at": now}
+        if entry is None:
+            session.execute(insert(OutboxEntry).values(sink=sink, record_id=record.record_id, **values))
+        elif entry.version != record.version:
+            change = update(OutboxEntry).where(OutboxEntry.record_id == record.record_id, OutboxEntry.sink == sink)
+            session.execute(change.values(**values), execution_options=_NO_SYNC)

@@ -1,0 +1,109 @@
+"""The ledger's tables.
+
+``records`` is what a register shows: one row a person, session and date. ``sightings`` is the evidence, the newest
+state of each. ``outbox`` says, for each sink, which version of a record it must get and which it has.
+"""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from sqlalchemy import Date, DateTime, Dialect, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from optimind.core.types import require_aware
+
+__all__ = ["Base", "OutboxEntry", "Record", "StoredSighting", "UtcDateTime"]
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment, kept in UTC without its zone; a naive one is refused with ``ValueError``."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Turn an aware moment into UTC without a zone."""
+        return None if value is None else require_aware(value, "a stored time").astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's signature
+        """Give the zone back: UTC."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """All tables of the ledger."""
+
+    type_annotation_map = {datetime: UtcDateTime, date: Date, float: Float(53), int: Integer}  # noqa: RUF012 - SQLAlchemy's own name and form
+
+
+class Record(Base):
+    """One person in one session on one date."""
+
+    __tablename__ = "records"
+    __table_args__ = (UniqueConstraint("date", "session", "person_id", name="uq_records_key"),)
+
+    record_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    date: Mapped[date]
+    session: Mapped[str] = mapped_column(String(255))
+    person_id: Mapped[str] = mapped_column(String(255))
+    name: Mapped[str] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(String(32))
+    first_seen_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+    seconds_seen: Mapped[float]
+    camera: Mapped[str] = mapped_column(Text)
+    similarity: Mapped[float]
+    margin: Mapped[float]
+    source: Mapped[str] = mapped_column(String(32))
+    version: Mapped[int]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class StoredSighting(Base):
+    """The newest state of a sighting, as evidence for a record.
+
+    The key is the pair: a face that stays in view while one lesson ends and the next begins is one sighting, and
+    evidence for both records.
+    """
+
+    __tablename__ = "sightings"
+
+    sighting_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    record_id: Mapped[str] = mapped_column(
+        ForeignKey("records.record_id", ondelete="CASCADE", name="fk_sightings_record"), primary_key=True, index=True
+    )
+    camera: Mapped[str] = mapped_column(Text)
+    first_seen_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+    similarity: Mapped[float]
+    margin: Mapped[float]
+    samples: Mapped[int]
+    embedder: Mapped[str] = mapped_column(Text)
+
+
+class OutboxEntry(Base):
+    """What one sink must get of one record. It is pending while ``delivered_version < version``.
+
+    ``pending_since`` is when the oldest change that the sink does not have was made.
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        UniqueConstraint("sink", "record_id", name="uq_outbox_sink_record"),
+        Index("ix_outbox_due", "sink", "pending_since"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    sink: Mapped[str] = mapped_column(String(64))
+    record_id: Mapped[str] = mapped_column(
+        ForeignKey("records.record_id", ondelete="CASCADE", name="fk_outbox_record"), index=True
+    )
+    version: Mapped[int]
+    delivered_version: Mapped[int] = mapped_column(default=0)
+    pending_since: Mapped[datetime]
+    next_attempt_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(default=0)
+    last_error: Mapped[str | None] = mapped_column(Text, default=None)
+    delivered_at: Mapped[datetime | None] = mapped_column(default=None)

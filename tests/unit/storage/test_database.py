@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from ledger_marks import make_mark, url_of
+from sqlalchemy import create_engine, event
+
+from optimind.errors import StorageError
+from optimind.storage import open_ledger
+from optimind.storage.tables import Base
+
+
+def test_the_folder_and_file_are_made_for_their_owner_only(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "data" / "ledger.db"
+    with open_ledger(url_of(path)) as ledger:
+        ledger.record(make_mark())
+        assert ledger.path == path
+        for file in path.parent.iterdir():
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_relative_path_starts_at_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_ledger("sqlite:///data/optimind.db") as ledger:
+        assert ledger.path == tmp_path / "data" / "optimind.db"
+    assert (tmp_path / "data" / "optimind.db").is_file()
+
+
+def test_a_commit_survives_a_power_cut(tmp_path: Path) -> None:
+    with open_ledger(url_of(tmp_path / "l.db")) as ledger, ledger._database.reading() as session:
+        pragmas = {
+            name: session.connection().exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000}
+
+
+def test_the_migrations_make_the_tables_of_the_code(tmp_path: Path) -> None:
+    open_ledger(url_of(tmp_path / "l.db")).close()
+    engine = create_engine(url_of(tmp_path / "l.db"))
+    with engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
+    engine.dispose()
+    assert differences == []
+
+
+def test_opening_again_keeps_everything(tmp_path: Path) -> None:
+    with open_ledger(url_of(tmp_path / "l.db")) as ledger:
+        row = ledger.record(make_mark(), ["sheets"])
+    for _ in range(2):
+        with open_ledger(url_of(tmp_path / "l.db")) as ledger:
+            assert ledger.register() == [row]
+            assert ledger.outbox.due("sheets", 5) == [(row, 1)]
+
+
+def make_text(path: Path) -> None:
+    path.write_text("this is a letter, not a database, and it is long enough to be one " * 40, encoding="utf-8")
+
+
+def make_foreign(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE photos (id INTEGER)")
+    connection.close()
+
+
+def make_newer(path: Path) -> None:
+    open_ledger(url_of(path)).close()
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+
+
+def make_torn(path: Path) -> None:
+    with open_ledger(url_of(path)) as ledger:
+        ledger.record_many([make_mark(str(number)) for number in range(300)])
+    data = path.read_bytes()
+    path.write_bytes(data[:60_000] + bytes(len(data) - 60_000))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (make_text, "it is no SQLite database"),
+        (make_foreign, "holds tables that are not OptiMind's"),
+        (make_newer, "was made by a newer OptiMind"),
+        (make_torn, "it is damaged"),
+        (Path.mkdir, "Is a directory"),
+    ],
+    ids=lambda value: getattr(value, "__name__", "") or "message",
+)
+def test_what_is_no_ledger_is_refused_and_left_alone(tmp_path: Path, make: object, message: str) -> None:
+    path = tmp_path / "l.db"
+    make(path)  # type: ignore[operator] # a table of functions of a path
+    before = path.read_bytes() if path.is_file() else None
+    with pytest.raises(StorageError, match=message) as caught, open_ledger(url_of(path)) as ledger:
+        ledger.register()
+    assert str(path) in caught.value.message
+    assert caught.value.mend
+    assert before is None or path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("", "no database URL"),
+        ("data/optimind.db", "no database URL"),
+        ("sqlite://", "must be a file"),
+        ("sqlite:///:memory:", "must be a file"),
+        ("oracledb2://u:secret@host/db", "driver that is not installed"),
+        ("postgresql+psycopg2://u:secret@host/db", "driver that is not installed"),
+        ("sqlite:////dev/null/x/l.db", "cannot be opened"),
+        ("sqlite:////proc/no/l.db", "cannot be opened"),
+        ("sqlite:////tmp/a\0b.db", "cannot be opened"),
+    ],
+)
+def test_a_wrong_url_is_explained(url: str, message: str) -> None:
+    with pytest.raises(StorageError, match=message) as caught:
+        open_ledger(url)
+    assert caught.value.mend
+    assert "secret" not in str(caught.value)
+
+
+def test_a_read_only_ledger_can_be_read_and_says_so_when_written(tmp_path: Path) -> None:
+    with open_ledger(url_of(tmp_path / "l.db")) as ledger:
+        row = ledger.record(make_mark("1"))
+    with open_ledger(f"sqlite:///file:{tmp_path / 'l.db'}?mode=ro&uri=true") as ledger:
+        assert ledger.register() == [row]
+        with pytest.raises(StorageError, match="may not be written") as caught:
+            ledger.record(make_mark("2"))
+    assert "let the user" in caught.value.mend
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_forbidden_folder_is_explained(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(StorageError, match="Permission denied"):
+        open_ledger(url_of(tmp_path / "l.db"))
+    tmp_path.chmod(0o700)
+
+
+def test_a_locked_database_is_explained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("optimind.storage.database._BUSY_S", 0.05)
+    with open_ledger(url_of(tmp_path / "l.db")) as ledger:
+        other = sqlite3.connect(tmp_path / "l.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match="kept it locked"):
+            ledger.record(make_mark())
+        other.execute("ROLLBACK")
+        other.close()
+        ledger.record(make_mark())
+        assert len(ledger.register()) == 1
+
+
+def test_a_full_disk_loses_nothing_and_the_ledger_goes_on(tmp_path: Path) -> None:
+    with open_ledger(url_of(tmp_path / "l.db")) as ledger:
+        kept = [ledger.record(make_mark("first"), ["sheets"])]
+        engine = ledger._database._engine
+        limit = {"pages": 30}
+
+        @event.listens_for(engine, "begin")
+        def restrict(connection: object) -> None:
+            # SQLite's own limit gives the same error as a disk without room.
+            connection.exec_driver_sql(f"PRAGMA max_page_count={limit['pages']}")  # type: ignore[attr-defined] # a Connection
+
+        def fill() -> None:
+            kept.extend(ledger.record(make_mark(str(number), name="x" * 500), ["sheets"]) for number in range(1000))
+
+        with pytest.raises(StorageError, match="the disk is full") as caught:
+            fill()
+        assert "free space" in caught.value.mend
+        assert "xxx" not in str(caught.value)
+        assert {row.record_id for row in ledger.register()} == {row.record_id for row in kept}
+        assert ledger.outbox.lag("sheets")[0] == len(kept)
+        limit["pages"] = 100_000
+        kept.append(ledger.record(make_mark("after"), ["sheets"]))
+        assert {row.record_id for row in ledger.register()} == {row.record_id for row in kept}
+
+
+def test_the_delivery_lock_is_held_by_one(tmp_path: Path) -> None:
+    with open_ledger(url_of(tmp_path / "l.db")) as one, open_ledger(url_of(tmp_path / "l.db")) as other:
+        with (
+            one.delivery_lock("sheets") as mine,
+            other.delivery_lock("sheets") as its,
+            other.delivery_lock("csv") as free,
+        ):
+            assert (mine, its, free) == (True, False, True)
+        with other.delivery_lock("sheets") as now:
+            assert now
+
+
+def test_a_backup_made_during_a_run_is_a_whole_ledger(tmp_path: Path) -> None:
+    copy = tmp_path / "backup.db"
+    with open_ledger(url_of(tmp_path / "l.db")) as ledger:
+        row = ledger.record(make_mark("1"), ["sheets"])
+        # The command of docs/register.md.
+        connection = sqlite3.connect(tmp_path / "l.db")
+        connection.execute("VACUUM INTO ?", [str(copy)])
+        connection.close()
+    with open_ledger(url_of(copy)) as ledger:
+        assert ledger.outbox.due("sheets", 5) == [(row, 1)]
+        ledger.record(make_mark("2"))
+        with ledger._database.reading() as session:
+            assert session.connection().exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
