@@ -1,0 +1,175 @@
+"""A painted world for tests of what uses an engine, and the checks that every detector and embedder must pass.
+
+``paint_face`` draws a face that only :class:`FakeDetector` sees; :class:`FakeEmbedder` tells whose it is. Neither needs
+weights. The author of a real engine calls the two ``check_`` functions with a portrait of their own::
+
+    check_detector(MyDetector, portrait, faces=1)
+    check_embedder(MyEmbedder, portrait, Detections(...))
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import ClassVar, Self
+
+import cv2
+import numpy as np
+
+from optimind.plugin_api import Detections, Detector, Embedder, Image, Vectors
+
+__all__ = [
+    "FakeDetector",
+    "FakeEmbedder",
+    "FakeEngineFactory",
+    "blank",
+    "check_detector",
+    "check_embedder",
+    "paint_face",
+]
+
+_RED = 10
+_PEOPLE = 50
+
+
+def blank(width: int = 320, height: int = 240) -> Image:
+    """Return a grey picture with nobody in it."""
+    return np.full((height, width, 3), 128, dtype=np.uint8)
+
+
+def paint_face(image: Image, person: int, left: int, top: int, size_px: int) -> None:
+    """Draw the face of ``person`` (0-49) into ``image``. It survives resizing and mild JPEG compression.
+
+    Checkered, so that a gate that refuses blurred faces lets it pass.
+    """
+    if not 0 <= person < _PEOPLE:
+        raise ValueError(f"person must be 0 to {_PEOPLE - 1}, got {person}")
+    cells = np.indices((size_px, size_px)) // max(1, size_px // 10)
+    face = image[top : top + size_px, left : left + size_px]
+    checks = np.where(cells.sum(axis=0) % 2, 255, 180)[: face.shape[0], : face.shape[1]]
+    face[:, :, 0] = person * 5
+    face[:, :, 1] = checks
+    face[:, :, 2] = _RED
+
+
+class FakeDetector(Detector):
+    """Finds painted faces of at least ``min_face_px``."""
+
+    name: ClassVar[str] = "fake"
+
+    def __init__(self, min_face_px: int) -> None:
+        self._min_face_px = min_face_px
+
+    @classmethod
+    def create(cls, min_face_px: int) -> Self:
+        """Nothing to load."""
+        return cls(min_face_px)
+
+    def detect(self, image: Image) -> Detections:
+        """Return the painted faces, the leftmost first, with confidence 0.9 and five landmarks."""
+        painted = (image[:, :, 1] > 150) & (image[:, :, 2] < 60)
+        _, _, stats, _ = cv2.connectedComponentsWithStats(painted.astype(np.uint8), connectivity=8)
+        boxes = [
+            (x, y, x + w, y + h)
+            for x, y, w, h, area in stats[1:].tolist()
+            if min(w, h) >= self._min_face_px and area > 0.8 * w * h
+        ]
+        xyxy = np.array(sorted(boxes), dtype=np.float64).reshape(-1, 4)
+        spread = np.array([(0.3, 0.4), (0.7, 0.4), (0.5, 0.6), (0.35, 0.8), (0.65, 0.8)])
+        landmarks = xyxy[:, None, :2] + spread * (xyxy[:, None, 2:] - xyxy[:, None, :2])
+        return Detections(xyxy, np.full(len(xyxy), 0.9), landmarks)
+
+
+class FakeEmbedder(Embedder):
+    """Turns a painted face into its person's own direction, the same every time; strangers are 1.41 apart."""
+
+    name: ClassVar[str] = "fake"
+    embedder_id: ClassVar[str] = "fake-v1"
+    dimension: ClassVar[int] = _PEOPLE
+
+    @classmethod
+    def create(cls) -> Self:
+        """Nothing to load."""
+        return cls()
+
+    def embed(self, image: Image, faces: Detections) -> Vectors:
+        """Return (n, 50), each row of length 1."""
+        rows = np.zeros((len(faces), self.dimension))
+        height, width = image.shape[:2]
+        for row, (x1, y1, x2, y2) in zip(rows, faces.xyxy, strict=True):
+            x = int(np.clip((x1 + x2) / 2, 0, width - 1))
+            y = int(np.clip((y1 + y2) / 2, 0, height - 1))
+            row[min(round(float(np.median(image[y : y + 9, x : x + 9, 0])) / 5), _PEOPLE - 1)] = 1
+        return rows
+
+
+class FakeEngineFactory:
+    """Makes the two fakes; picklable, as encoding in several processes needs it."""
+
+    def __init__(self, min_face_px: int = 40) -> None:
+        self.min_face_px = min_face_px
+
+    def __call__(self) -> tuple[Detector, Embedder]:
+        """Return a detector and an embedder."""
+        return FakeDetector.create(self.min_face_px), FakeEmbedder.create()
+
+    def types(self) -> tuple[type[Detector], type[Embedder]]:
+        """Return their classes."""
+        return FakeDetector, FakeEmbedder
+
+
+def check_detector(kind: type[Detector], portrait: Image, *, faces: int = 1, min_face_px: int = 40) -> Detections:
+    """Raise ``AssertionError`` with what is wrong where ``kind`` is no proper detector; return what it found.
+
+    ``portrait`` (BGR) shows ``faces`` faces of at least ``min_face_px``.
+    """
+    _require(isinstance(kind.name, str) and bool(kind.name), "name must be a text")
+    detector = kind.create(min_face_px)
+    untouched = copy.deepcopy(portrait)
+    found = detector.detect(portrait)
+    _require(np.array_equal(portrait, untouched), "detect must not change the picture")
+    _require(isinstance(found, Detections), "detect must return Detections")
+    _require(len(found) == faces, f"{faces} face(s) expected, {len(found)} found")
+    height, width = portrait.shape[:2]
+    centres = (found.xyxy[:, :2] + found.xyxy[:, 2:]) / 2
+    _require(bool(((centres >= 0) & (centres <= [width, height])).all()), "boxes must be in pixels of the picture")
+    again = detector.detect(portrait)
+    _require(np.allclose(again.xyxy, found.xyxy), "the same picture must give the same boxes")
+    for size in ((1, 1), (3, 700), (33, 17)):
+        _require(len(detector.detect(blank(*size))) == 0, f"a blank picture of {size} must give no face")
+    window = portrait[:, ::-1][: height // 2 * 2, : width // 2 * 2]
+    _require(isinstance(detector.detect(window), Detections), "a picture that is a view of another must be accepted")
+    return found
+
+
+def check_embedder(kind: type[Embedder], portrait: Image, faces: Detections) -> Vectors:
+    """Raise ``AssertionError`` with what is wrong where ``kind`` is no proper embedder; return what it gave.
+
+    ``faces`` (one or more) are where the faces of ``portrait`` (BGR) are.
+    """
+    _require(bool(kind.name and kind.embedder_id), "name and embedder_id must be texts")
+    embedder = kind.create()
+    untouched = copy.deepcopy(portrait)
+    given = embedder.embed(portrait, faces)
+    _require(np.array_equal(portrait, untouched), "embed must not change the picture")
+    _require(given.dtype == np.float64, f"rows must be float64, got {given.dtype}")
+    _require(
+        given.shape == (len(faces), kind.dimension), f"({len(faces)}, {kind.dimension}) expected, got {given.shape}"
+    )
+    _require(bool(np.isfinite(given).all()), "every number must be finite")
+    _require(np.allclose(embedder.embed(portrait, faces), given), "the same face must give the same row")
+    none = embedder.embed(portrait, Detections.empty())
+    _require(none.shape == (0, kind.dimension), f"no face must give (0, {kind.dimension}), got {none.shape}")
+    height, width = portrait.shape[:2]
+    beyond = Detections(np.array([[-20.0, -20.0, width + 20.0, height + 20.0]]), np.ones(1), _one_row(faces))
+    _require(bool(np.isfinite(embedder.embed(portrait, beyond)).all()), "a box beyond the picture must be accepted")
+    return given
+
+
+def _one_row(faces: Detections) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None:
+    return None if faces.landmarks is None else faces.landmarks[:1]
+
+
+def _require(fact: bool, message: str) -> None:
+    # Not the assert statement: "python -O" would remove it.
+    if not fact:
+        raise AssertionError(message)

@@ -1,0 +1,110 @@
+"""The checks that every detector and embedder must pass, run on the built-in ones and the fakes."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Self
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from optimind.plugin_api import Detections, Detector, Embedder, Image, Vectors
+from optimind.testing.engines import FakeDetector, FakeEmbedder, blank, check_detector, check_embedder, paint_face
+from optimind.vision.face_recognition_engine import FaceRecognitionDetector, FaceRecognitionEmbedder
+
+
+def astronaut() -> Image:
+    rgb = skimage.data.astronaut()  # type: ignore[no-untyped-call]  # ships no types
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), dtype=np.uint8)
+
+
+def painted() -> Image:
+    picture = blank()
+    paint_face(picture, 7, 100, 60, 80)
+    return picture
+
+
+ENGINES = [
+    pytest.param(FaceRecognitionDetector, FaceRecognitionEmbedder, astronaut, id="face_recognition"),
+    pytest.param(FakeDetector, FakeEmbedder, painted, id="fake"),
+]
+
+
+@pytest.mark.parametrize(("detector", "embedder", "portrait"), ENGINES)
+def test_engine_keeps_the_contract(detector: type[Detector], embedder: type[Embedder], portrait: object) -> None:
+    assert callable(portrait)
+    picture = portrait()
+    check_embedder(embedder, picture, check_detector(detector, picture))
+
+
+class _Blind(FakeDetector):
+    def detect(self, image: Image) -> Detections:
+        return Detections.empty()
+
+
+class _Scribbler(FakeDetector):
+    def detect(self, image: Image) -> Detections:
+        found = super().detect(image)
+        image[:] = 0
+        return found
+
+
+class _Dreamer(FakeDetector):
+    """Sees a face in every picture."""
+
+    def detect(self, image: Image) -> Detections:
+        return Detections(np.array([[0.0, 0.0, 1.0, 1.0]]), np.ones(1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"), [(_Blind, "1 face"), (_Scribbler, "must not change"), (_Dreamer, "blank picture")]
+)
+def test_detector_check_finds_the_fault(kind: type[Detector], fault: str) -> None:
+    with pytest.raises(AssertionError, match=fault):
+        check_detector(kind, painted())
+
+
+class _Single(FakeEmbedder):
+    def embed(self, image: Image, faces: Detections) -> Vectors:
+        return super().embed(image, faces).astype(np.float32)
+
+
+class _Forgetful(FakeEmbedder):
+    calls: ClassVar[int] = 0
+
+    @classmethod
+    def create(cls) -> Self:
+        cls.calls = 0
+        return cls()
+
+    def embed(self, image: Image, faces: Detections) -> Vectors:
+        type(self).calls += 1
+        return super().embed(image, faces) * self.calls
+
+
+class _Short(FakeEmbedder):
+    def embed(self, image: Image, faces: Detections) -> Vectors:
+        return super().embed(image, faces)[:, 1:]
+
+
+@pytest.mark.parametrize(("kind", "fault"), [(_Single, "float64"), (_Forgetful, "same row"), (_Short, "expected")])
+def test_embedder_check_finds_the_fault(kind: type[Embedder], fault: str) -> None:
+    with pytest.raises(AssertionError, match=fault):
+        check_embedder(kind, painted(), FakeDetector.create(40).detect(painted()))
+
+
+@pytest.mark.parametrize("person", [0, 7, 49])
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.3])
+def test_fake_tells_painted_people_apart_at_any_size(person: int, scale: float) -> None:
+    picture = blank()
+    paint_face(picture, person, 30, 40, 100)
+    paint_face(picture, (person + 1) % 50, 180, 40, 120)
+    resized = np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    found = FakeDetector.create(40).detect(resized)
+    assert FakeEmbedder.create().embed(resized, found).argmax(axis=1).tolist() == [person, (person + 1) % 50]
+
+
+def test_paint_refuses_an_unknown_person() -> None:
+    with pytest.raises(ValueError, match="0 to 49"):
+        paint_face(blank(), 50, 0, 0, 50)
