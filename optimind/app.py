@@ -1,0 +1,323 @@
+"""The composition root: the only place where the parts are made and put together."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from optimind.config import Config
+from optimind.core.identification import IdentificationLimits, Identifier
+from optimind.core.types import Gallery, Vectors
+from optimind.discovery import Catalogue, discover
+from optimind.errors import ConfigError, GalleryMismatch, GalleryMissing, SourceError
+from optimind.gallery import GalleryFile, check_embedder, load_gallery, to_core
+from optimind.pipeline.capture import Capture, Replay
+from optimind.pipeline.delivery import DeliveryWorker
+from optimind.pipeline.host import PluginHost
+from optimind.pipeline.loop import CameraFeed, Loop, Watcher
+from optimind.pipeline.marks import MarkWriter
+from optimind.pipeline.recogniser import Recogniser, RecogniserSettings
+from optimind.pipeline.stages import StageTimes
+from optimind.pipeline.summary import attention, summarise
+from optimind.plugin_api import (
+    AttendanceMarked,
+    Detector,
+    Embedder,
+    Event,
+    Plugin,
+    PluginContext,
+    RecordRow,
+    Sighting,
+    Sink,
+    Source,
+)
+from optimind.storage import open_ledger
+
+__all__ = [
+    "DEFAULT_ENGINE",
+    "EngineFactory",
+    "RunOptions",
+    "RunResult",
+    "engine_factory",
+    "ledger_url",
+    "make_sheets_sink",
+    "make_source",
+    "run",
+]
+
+DEFAULT_ENGINE = "face_recognition"
+"""What ``engine: auto`` takes when photographs are encoded."""
+_FLUSH_S = 20.0
+"""How long the end of a run waits for rows to leave; those that have not stay in the outbox."""
+_LIVE_EMBEDDINGS = 8
+"""Faces embedded for one frame of a camera: about half a second of this engine's work on a slow core."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFactory:
+    """Makes a detector and an embedder; can be sent to another process.
+
+    ``name`` is that of an extension which is both, or ``detector+embedder``.
+    """
+
+    name: str
+    min_face_px: int
+    plugins_folder: Path | None = None
+
+    def __call__(self) -> tuple[Detector, Embedder]:
+        """Load both. Raises :class:`PluginError` or :class:`~optimind.errors.EngineError`."""
+        detector, embedder = self.types()
+        return detector.create(self.min_face_px), embedder.create()
+
+    def types(self) -> tuple[type[Detector], type[Embedder]]:
+        """The two classes, nothing loaded yet. Raises :class:`PluginError`."""
+        catalogue = discover(self.plugins_folder)
+        detector, _, embedder = self.name.partition("+")
+        return catalogue.get("detector", detector), catalogue.get("embedder", embedder or detector)
+
+
+def engine_factory(name: str, min_face_px: int, plugins_folder: Path | None = None) -> EngineFactory:
+    """The engine called ``name``; ``auto`` is the default one."""
+    return EngineFactory(DEFAULT_ENGINE if name == "auto" else name, min_face_px, plugins_folder)
+
+
+def make_source(camera: str, spec: str, plugins_folder: Path | None = None) -> Source:
+    """The source that accepts ``spec``. Raises :class:`SourceError` where none or several do."""
+    return _source_from(discover(plugins_folder), camera, spec)
+
+
+def _source_from(catalogue: Catalogue, camera: str, spec: str) -> Source:
+    takers: list[type[Source]] = [kind for kind in catalogue.of_kind("source") if kind.accepts(spec)]
+    if len(takers) > 1:
+        # A special kind that someone added goes before the built-in ones, which between them accept everything.
+        takers = [kind for kind in takers if not kind.__module__.startswith("optimind.sources.")]
+    if len(takers) != 1:
+        known = ", ".join(catalogue.names("source"))
+        raise SourceError(
+            f"camera {camera}: {'no' if not takers else 'more than one'} kind of source takes this address",
+            mend=f"kinds of sources here: {known}; `plugins list` shows where each comes from",
+        )
+    return takers[0].create(camera, spec)
+
+
+def make_sheets_sink(config: Config) -> Any | None:
+    """The Sheets sink as ``sheets:`` in config.yaml describes it; None where that is absent. Raises ConfigError."""
+    if not config.enabled("sink", "sheets"):
+        return None
+    kind = discover(config.plugins_folder).get("sink", "sheets")
+    return kind.create(config.section(kind.settings_type, ("sheets",)))
+
+
+def ledger_url(config: Config, data: Path | None = None) -> str:
+    """Where the ledger is: in the folder ``data`` when given, else where the settings say."""
+    return config.database_url() if data is None else f"sqlite:///{data.resolve() / 'optimind.db'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the command line adds to the settings. ``sources`` replaces ``cameras`` where it is not empty."""
+
+    sources: Sequence[str] = ()
+    gallery: Path | None = None
+    data: Path | None = None
+    session: str | None = None
+    pace: Literal["live", "fast"] = "live"
+    start_at: datetime | None = None
+    seconds: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class RunResult:
+    """What came of a run: ``summary`` is `run --json`'s document, ``attention`` what a person must look at."""
+
+    summary: dict[str, Any]
+    attention: list[str] = field(default_factory=list)
+    unsaved: list[AttendanceMarked] = field(default_factory=list)
+    ledger_error: str = ""
+    all_failed: bool = False
+
+
+def run(
+    config: Config,
+    options: RunOptions,
+    *,
+    stop: threading.Event,
+    watchers: Sequence[Watcher] = (),
+    on_marked: Callable[[RecordRow], None] = lambda _row: None,
+) -> RunResult:
+    """Recognise until the recordings end or ``stop`` is set. Raises OptiMindError where it cannot begin."""
+    catalogue = discover(config.plugins_folder)
+    gallery = _gallery(options.gallery or config.gallery)
+    sources = {camera: _source_from(catalogue, camera, spec) for camera, spec in _cameras(config, options)}
+    plugins = _plugins(config, catalogue, PluginContext(session=options.session, timezone=config.zone()))
+    sinks = _sinks(config, catalogue)
+    detector, embedder = _engine_for(config, catalogue, gallery)()
+    stages = StageTimes()
+    run_id = uuid.uuid4().hex[:12]
+    with ExitStack() as stack:
+        ledger = stack.enter_context(open_ledger(ledger_url(config, options.data)))
+        writer = MarkWriter(ledger, [sink.name for sink in sinks], on_marked)
+        host = PluginHost(plugins, lambda event: _keep(event, writer))
+        identifier = _identifier(config, to_core(gallery), embedder.cohort())
+        changed = threading.Condition()
+        feeds = []
+        for camera, source in sources.items():
+            recogniser = Recogniser(
+                camera,
+                detector,
+                embedder,
+                identifier,
+                _recogniser_settings(config, limited=_is_camera(options, source)),
+                run_id=run_id,
+                stages=stages,
+            )
+            feeds.append(CameraFeed(_capture(options, camera, source, changed), recogniser))
+        workers = [DeliveryWorker(ledger, sink, zone=config.zone()) for sink in sinks]
+        for worker in workers:
+            stack.callback(worker.stop)
+            worker.start()
+        people: set[str] = set()
+
+        def dispatch(events: Sequence[Event]) -> None:
+            people.update(event.person_id for event in events if isinstance(event, Sighting))
+            with stages.measure("plugins"):
+                host.dispatch(events)
+
+        loop = Loop(
+            feeds,
+            dispatch,
+            changed=changed,
+            stop=stop,
+            seconds=options.seconds,
+            watchers=watchers,
+            tick=writer.retry,
+        )
+        began = time.monotonic()
+        loop.run()
+        seconds = time.monotonic() - began
+        host.close()
+        writer.retry(now=True)
+        for worker in workers:
+            worker.flush(_FLUSH_S)
+        return RunResult(
+            summary=summarise(feeds, stages, people, seconds=seconds, workers=workers, plugins=host.states),
+            attention=attention(feeds, host.states, workers),
+            unsaved=writer.unsaved,
+            ledger_error=writer.error,
+            all_failed=all(feed.capture.state == "failed" for feed in feeds),
+        )
+
+
+def _keep(event: Event, writer: MarkWriter) -> None:
+    if isinstance(event, AttendanceMarked):
+        writer.write(event)
+
+
+def _gallery(path: Path) -> GalleryFile:
+    gallery = load_gallery(path)
+    if not gallery.people:
+        raise GalleryMissing(f"{path}: nobody is enrolled", mend="python encode_faces.py --dataset datasets")
+    return gallery
+
+
+def _cameras(config: Config, options: RunOptions) -> list[tuple[str, str]]:
+    """Camera ids and addresses: those of the command line, else those of the settings."""
+    places = {camera.id: place for place, camera in enumerate(config.cameras)}
+    if options.sources:
+        # The id of a configured camera stands for it; anything else is an address of its own.
+        return [
+            (text, _address(config, places[text])) if text in places else (f"camera-{number}", text)
+            for number, text in enumerate(options.sources, 1)
+        ]
+    if not places:
+        raise ConfigError(
+            "no camera is configured", mend="add one under cameras: in config.yaml, or call with --source"
+        )
+    return [(camera, _address(config, place)) for camera, place in places.items()]
+
+
+def _address(config: Config, place: int) -> str:
+    """The address of the camera at ``place`` in the settings. Raises :class:`ConfigError` where it cannot be had."""
+    try:
+        return config.cameras[place].spec()
+    except ConfigError as error:
+        where = config.located(("cameras", place, "source"))
+        raise ConfigError(f"{where}: {error.message}", mend=error.mend) from error
+
+
+def _engine_for(config: Config, catalogue: Catalogue, gallery: GalleryFile) -> EngineFactory:
+    """The engine whose embedder made ``gallery``; another one is refused with the command that mends it."""
+    least = config.detection.min_face_px
+    if config.engine == "auto":
+        for kind in catalogue.of_kind("embedder"):
+            if kind.embedder_id == gallery.embedder and kind.name in catalogue.names("detector"):
+                return EngineFactory(kind.name, least, config.plugins_folder)
+        raise GalleryMismatch(
+            f"the gallery was made by the embedder {gallery.embedder!r}, which is not here",
+            mend="enrol again: python encode_faces.py --dataset datasets",
+        )
+    factory = engine_factory(config.engine, least, config.plugins_folder)
+    _, embedder = factory.types()
+    check_embedder(gallery, embedder.embedder_id)
+    return factory
+
+
+def _plugins(config: Config, catalogue: Catalogue, context: PluginContext) -> list[Plugin]:
+    plugins = []
+    for name in config.enabled_names("plugin"):
+        kind = _known(config, catalogue, "plugin", name)
+        plugins.append(kind.create(config.section(kind.settings_type, ("plugins", name)), context))
+    return plugins
+
+
+def _sinks(config: Config, catalogue: Catalogue) -> list[Sink]:
+    sinks = []
+    for name in config.enabled_names("sink"):
+        kind = _known(config, catalogue, "sink", name)
+        path = ("sheets",) if name == "sheets" else ("sinks", name)
+        sinks.append(kind.create(config.section(kind.settings_type, path)))
+    return sinks
+
+
+def _known(config: Config, catalogue: Catalogue, kind: str, name: str) -> type[Any]:
+    broken = [extension.name for extension in catalogue.broken]
+    if name not in catalogue.names(kind) and name not in broken:
+        raise config.unknown_name_error(kind, name, catalogue.names(kind))
+    return catalogue.get(kind, name)
+
+
+def _is_camera(options: RunOptions, source: Source) -> bool:
+    """Whether ``source`` runs in real time: a camera always does, a recording in pace ``live``."""
+    return source.live or options.pace == "live"
+
+
+def _capture(options: RunOptions, camera: str, source: Source, changed: threading.Condition) -> Capture | Replay:
+    if _is_camera(options, source):
+        return Capture(source, camera, start_at=options.start_at, changed=changed)
+    return Replay(source, camera, start_at=options.start_at)
+
+
+def _identifier(config: Config, gallery: Gallery, cohort: Vectors | None) -> Identifier:
+    limits = IdentificationLimits(
+        max_distance=config.recognition.max_distance,
+        max_normalised_distance=config.recognition.max_normalised_distance,
+        min_margin=config.recognition.min_margin,
+        min_samples=config.recognition.min_samples,
+    )
+    return Identifier(gallery, limits, cohort)
+
+
+def _recogniser_settings(config: Config, *, limited: bool) -> RecogniserSettings:
+    return RecogniserSettings(
+        scan_interval_s=config.detection.scan_interval_s,
+        min_samples=config.recognition.min_samples,
+        max_samples=config.recognition.max_samples,
+        max_embeddings=_LIVE_EMBEDDINGS if limited else 0,
+    )

@@ -1,0 +1,69 @@
+"""The command line: parse, call, print.
+
+This module itself needs nothing but the standard library, so that `check` can say what is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from optimind.errors import OptiMindError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage or settings, 3 needs a person."""
+    argv = list(sys.argv[1:] if arguments is None else arguments)
+    # What OpenCV and FFmpeg write by themselves is no message of ours; an error that matters reaches us as a value.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    try:
+        from optimind.cli.commands import app  # noqa: PLC0415 - needs the installed packages
+    except (ImportError, OSError) as error:
+        # OSError: a package is there, but a library of the system that it needs is not.
+        if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "optimind":
+            raise
+        return _without_packages(argv, str(error))
+    return _guarded(app, argv)
+
+
+def _without_packages(argv: list[str], missing: str) -> int:
+    from optimind.cli.check import main_without_packages  # noqa: PLC0415 - only where packages are missing
+
+    if argv[:1] in ([], ["check"]):
+        return main_without_packages(argv[1:])
+    told = f"error: a package cannot be used: {missing}\n  mend: make setup    (python main.py check says more)"
+    print(told, file=sys.stderr)
+    return 1
+
+
+def _guarded(app: Callable[..., object], argv: list[str]) -> int:
+    """Turn whatever ends a command into an exit code and, at most, a message."""
+    try:
+        app(argv, prog_name="optimind")
+    except SystemExit as stop:
+        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        return 1 if code == 130 else code
+    except OptiMindError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; without this Python complains again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("OPTIMIND_DEBUG"):
+            raise
+        print(
+            f"error: unexpected {type(error).__name__}: {error}\n"
+            "  mend: this is a mistake in OptiMind; run again with OPTIMIND_DEBUG=1 and report what it prints",
+            file=sys.stderr,
+        )
+        return 1
+    return 0

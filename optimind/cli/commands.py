@@ -1,0 +1,23 @@
+"""All commands by name."""
+
+from __future__ import annotations
+
+import typer
+
+from optimind.cli import attendance, check, config, encode, extensions, run
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Attendance from cameras: enrol photographs, recognise live, keep the register.",
+    no_args_is_help=False,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.callback(invoke_without_command=True)(run.default)
+app.command("check")(check.check)
+app.command("encode")(encode.encode)
+app.command("run")(run.run)
+app.command("attendance")(attendance.attendance)
+app.add_typer(extensions.app, name="plugins")
+app.add_typer(config.app, name="config")

@@ -1,0 +1,203 @@
+"""The command `run`, and what happens without a command: check, then run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from optimind import app
+from optimind.cli.check import report_problems
+from optimind.cli.options import ConfigOption, DataOption, JsonOption
+from optimind.config import Config, load_config
+from optimind.errors import UsageError
+from optimind.pipeline.loop import Watcher
+from optimind.pipeline.overlay import Snapshot, Window, can_show_window, draw
+from optimind.plugin_api import RecordRow
+
+__all__ = ["default", "run"]
+
+log = logging.getLogger(__name__)
+
+
+def default(context: typer.Context) -> None:
+    """Without a command: check, then run on config.yaml."""
+    if context.invoked_subcommand is None:
+        run()
+
+
+def run(
+    *,
+    config: ConfigOption = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="A device number, path, rtsp/http URL, or a camera id of the settings. May be repeated."),
+    ] = None,
+    gallery: Annotated[Path | None, typer.Option(help="The gallery file (default: what the settings say).")] = None,
+    data: DataOption = None,
+    session: Annotated[str | None, typer.Option(help="The name of the session, e.g. maths-7b.")] = None,
+    pace: Annotated[
+        Literal["live", "fast"],
+        typer.Option(help="live: a recording runs in real time like a camera. fast: every frame, as fast as it goes."),
+    ] = "live",
+    start: Annotated[
+        str | None, typer.Option(metavar="ISO8601", help="When a recording begins, e.g. 2026-09-01T08:00:00+02:00.")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Stop after so many seconds.")] = None,
+    headless: Annotated[bool, typer.Option("--headless", help="Open no window.")] = False,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="At the end, write the picture with most names to this file.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Recognise live and keep the register, until the recordings end, or q or Ctrl-C is pressed."""
+    settings = load_config(config)
+    _log_to_stderr(settings.log_level)
+    options = app.RunOptions(
+        sources=source or [],
+        gallery=gallery,
+        data=data,
+        session=_session(session),
+        pace=pace,
+        start_at=_start(start, settings),
+        seconds=seconds,
+    )
+    report_problems(config, gallery=gallery, data=data)
+    stop = threading.Event()
+    _stop_on_signals(stop)
+    window = None if as_json or headless else _window(settings)
+    picture = Snapshot(snapshot) if snapshot else None
+    try:
+        result = app.run(
+            settings, options, stop=stop, watchers=_watchers(window, picture), on_marked=_announce(settings)
+        )
+    finally:
+        if window:
+            window.close()
+    if picture:
+        picture.write()
+    _print(result, as_json=as_json)
+    code = _exit_code(result)
+    if code:
+        raise typer.Exit(code)
+
+
+def _log_to_stderr(level: str) -> None:
+    # Its notes about a database that is in order are nothing to read in a classroom.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.basicConfig(
+        level=level.upper(), stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", datefmt="%H:%M:%S"
+    )
+
+
+def _session(text: str | None) -> str | None:
+    if text is not None and not (text.strip() and len(text) <= 200):
+        raise UsageError("--session must have 1 to 200 characters", mend="e.g. --session maths-7b")
+    return text
+
+
+def _start(text: str | None, settings: Config) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise UsageError(
+            f"--start {text!r} is no ISO 8601 time", mend="write it as 2026-09-01T08:00:00+02:00"
+        ) from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=settings.zone())
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    """The first Ctrl-C or SIGTERM ends the run in order; a second one at once."""
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            signal.default_int_handler(number, None)
+        stop.set()
+
+    signal.signal(signal.SIGINT, handle)
+    signal.signal(signal.SIGTERM, handle)
+
+
+def _window(settings: Config) -> Window | None:
+    if settings.display.window == "off":
+        return None
+    if can_show_window():
+        return Window()
+    if settings.display.window == "on":
+        log.warning("display.window is on, but there is no screen here: running without a window")
+    return None
+
+
+def _watchers(window: Window | None, snapshot: Snapshot | None) -> list[Watcher]:
+    watchers: list[Watcher] = []
+    if window:
+        watchers.append(
+            lambda frame, views: window.show(
+                frame.camera, draw(frame.image, views, f"{frame.camera}  {frame.captured_at:%H:%M:%S} UTC  q: stop")
+            )
+        )
+    if snapshot:
+        watchers.append(snapshot.consider)
+    return watchers
+
+
+def _announce(settings: Config) -> Callable[[RecordRow], None]:
+    zone = settings.zone()
+
+    def announce(row: RecordRow) -> None:
+        log.info(
+            "%s  %s  %s (%s), %s",
+            row.first_seen_at.astimezone(zone).strftime("%H:%M:%S"),
+            row.status,
+            row.name,
+            row.person_id,
+            row.camera,
+        )
+
+    return announce
+
+
+def _print(result: app.RunResult, *, as_json: bool) -> None:
+    for sentence in result.attention:
+        print(f"attention: {sentence}", file=sys.stderr)
+    if result.unsaved:
+        print(f"error: {len(result.unsaved)} marks could not be saved: {result.ledger_error}", file=sys.stderr)
+        for mark in result.unsaved:
+            sighting = mark.sighting
+            print(
+                f"  {mark.date} {mark.session}: {sighting.name} ({sighting.person_id})"
+                f" {sighting.first_seen_at.isoformat()} - {sighting.last_seen_at.isoformat()}",
+                file=sys.stderr,
+            )
+    if as_json:
+        print(json.dumps(result.summary, ensure_ascii=False, indent=1))
+        return
+    summary = result.summary
+    frames = summary["frames"]
+    console = Console(highlight=False)
+    console.print(
+        f"{frames['processed']} of {frames['read']} frames in {summary['seconds']:.1f} s"
+        f" ({frames['dropped']} dropped), {summary['tracks']} faces followed,"
+        f" {len(summary['people'])} people recognised, {summary['unknown_tracks']} unknown"
+    )
+    for camera in summary["cameras"]:
+        reason = f": {camera['reason']}" if camera["reason"] else ""
+        console.print(f"  camera {camera['id']}: {camera['state']}{reason}", markup=False)
+
+
+def _exit_code(result: app.RunResult) -> int:
+    if result.unsaved or result.all_failed:
+        return 1
+    return 3 if result.attention else 0

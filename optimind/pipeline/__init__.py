@@ -1,0 +1,1 @@
+"""The recognition loop: newest frame, detection, tracking, identification, events, delivery."""

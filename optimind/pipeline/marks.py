@@ -1,0 +1,80 @@
+"""Writes attendance marks to the ledger, and holds on to them while it cannot be written."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+
+from optimind.errors import StorageError
+from optimind.plugin_api import AttendanceMarked, RecordRow
+from optimind.storage import Ledger
+
+__all__ = ["MarkWriter"]
+
+log = logging.getLogger(__name__)
+
+_RETRY_S = 5.0
+
+
+class MarkWriter:
+    """Puts each mark into the ledger at once; one that fails (disk full, database locked) is tried again.
+
+    What waits is bounded: of each sighting, only the latest mark. ``on_new`` hears of each record that is new.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        sinks: Sequence[str],
+        on_new: Callable[[RecordRow], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._ledger = ledger
+        self._sinks = sinks
+        self._on_new = on_new
+        self._monotonic = monotonic
+        self._waiting: dict[str, AttendanceMarked] = {}
+        self._failed_at: float | None = None
+        self._known: set[str] = set()
+        self.error = ""
+
+    @property
+    def unsaved(self) -> list[AttendanceMarked]:
+        """The marks that are not in the ledger yet."""
+        return list(self._waiting.values())
+
+    def write(self, mark: AttendanceMarked) -> None:
+        """Save ``mark``; never raises for a ledger that cannot be written."""
+        # Popped first, so that the order of first sightings is also the order of saving.
+        self._waiting.pop(mark.sighting.sighting_id, None)
+        self._waiting[mark.sighting.sighting_id] = mark
+        self.retry()
+
+    def retry(self, *, now: bool = False) -> bool:
+        """Save what waits, if it is time (or ``now``); returns whether nothing waits any more."""
+        if not self._waiting:
+            return True
+        recently = self._failed_at is not None and self._monotonic() - self._failed_at < _RETRY_S
+        if recently and not now:
+            return False
+        for key, mark in list(self._waiting.items()):
+            try:
+                row = self._ledger.record(mark, self._sinks)
+            except StorageError as error:
+                self._fail(error)
+                return False
+            del self._waiting[key]
+            if row.record_id not in self._known:
+                self._known.add(row.record_id)
+                self._on_new(row)
+        if self._failed_at is not None:
+            log.warning("the ledger can be written again; nothing was lost")
+            self._failed_at, self.error = None, ""
+        return True
+
+    def _fail(self, error: StorageError) -> None:
+        if self._failed_at is None:
+            log.error("the ledger cannot be written; marks wait in memory: %s", error)
+        self._failed_at = self._monotonic()
+        self.error = str(error)

@@ -1,0 +1,282 @@
+"""One camera's frames in, events out: detect, associate, embed, identify."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optimind.core.identification import Identifier, Match, Verdict
+from optimind.core.tracking import Track, Tracker
+from optimind.core.types import Detections, Frame, Vectors
+from optimind.pipeline.stages import StageTimes
+from optimind.plugin_api import Detector, Embedder, Event, Sighting, TrackEnded
+
+__all__ = ["Recogniser", "RecogniserSettings", "TrackView"]
+
+_FOREIGN_DISTANCE = 0.65
+"""A sample further than this from what its track looked like so far may be another person (dlib: two photographs of one
+person are rarely, of two people nearly always further apart)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecogniserSettings:
+    """How often and how hard to look. Seconds are the recording's own in pace ``fast``.
+
+    ``max_embeddings`` limits the work for one frame (0: no limit), so that a full room does not hold up a live camera.
+    """
+
+    scan_interval_s: float = 0.5
+    min_samples: int = 3
+    max_samples: int = 8
+    recheck_s: float = 3.0
+    sighting_interval_s: float = 5.0
+    max_embeddings: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TrackView:
+    """What an overlay needs to know of a track: its box (xyxy pixels), and who it is, if anyone."""
+
+    box: tuple[float, float, float, float]
+    name: str | None
+    similarity: float
+    undecided: bool
+
+
+@dataclass(slots=True, eq=False)
+class _Subject:
+    """What is known of one track besides where it is."""
+
+    track: Track
+    samples: deque[NDArray[np.float64]]
+    sampled_at: datetime | None = None
+    foreign: list[NDArray[np.float64]] = field(default_factory=list)
+    foreign_since_at: datetime | None = None
+    match: Match | None = None
+    identity: Match | None = None
+    identities: int = 0
+    reported_at: datetime | None = None
+
+    @property
+    def is_identified(self) -> bool:
+        """Whether the track has an identity that its latest samples still support."""
+        return self.identity is not None and self.match is not None and self.match.verdict is Verdict.ACCEPTED
+
+
+class Recogniser:
+    """Turns the frames of one camera into sightings. Used by one thread.
+
+    ``run_id`` makes the ids of tracks and sightings unique over restarts.
+    """
+
+    def __init__(
+        self,
+        camera: str,
+        detector: Detector,
+        embedder: Embedder,
+        identifier: Identifier,
+        settings: RecogniserSettings,
+        *,
+        run_id: str,
+        stages: StageTimes,
+    ) -> None:
+        self._camera = camera
+        self._detector = detector
+        self._embedder = embedder
+        self._identifier = identifier
+        self._settings = settings
+        self._prefix = f"{run_id}-{camera}"
+        self._stages = stages
+        self._tracker = Tracker()
+        self._subjects: dict[int, _Subject] = {}
+        self._scanned_at: datetime | None = None
+        self._events: list[Event] = []
+        self.counts: Counter[str] = Counter(tracks=0, unknown_tracks=0, sightings=0)
+
+    def process(self, frame: Frame) -> list[Event]:
+        """Handle one frame; between two scans a frame costs nothing, its tracks are carried forward."""
+        if not self._is_due(frame.captured_at):
+            return []
+        self._scanned_at = frame.captured_at
+        with self._stages.measure("detect"):
+            faces = self._detector.detect(frame.image)
+        with self._stages.measure("track"):
+            tracks, ended = self._tracker.update(faces.xyxy, frame.captured_at)
+        for track in ended:
+            self._end(track)
+        subjects = [self._subject_of(track) for track in tracks]
+        self._sample(frame, faces, subjects)
+        for track in tracks:
+            if track.number in self._subjects:
+                self._report(self._subjects[track.number], frame.captured_at)
+        return self._drain()
+
+    def finish(self) -> list[Event]:
+        """The camera stops: end every track and return what is left to say."""
+        for track in self._tracker.finish():
+            self._end(track)
+        return self._drain()
+
+    def views(self, at: datetime) -> list[TrackView]:
+        """What to draw on a frame taken at ``at``."""
+        views = []
+        for subject in self._subjects.values():
+            # A face that the last look did not find is not drawn where it may no longer be.
+            if self._scanned_at is None or subject.track.last_seen_at < self._scanned_at:
+                continue
+            left, top, right, bottom = (float(v) for v in subject.track.box_at(at))
+            match = subject.match
+            views.append(
+                TrackView(
+                    (left, top, right, bottom),
+                    name=match.name if match and subject.is_identified else None,
+                    similarity=match.similarity if match else 0.0,
+                    undecided=match is None or match.verdict is Verdict.NOT_SURE,
+                )
+            )
+        return views
+
+    def _drain(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events
+
+    def _is_due(self, at: datetime) -> bool:
+        if self._scanned_at is None or at < self._scanned_at:  # the first frame, or the clock was set back
+            return True
+        # A little tolerance, so that 0.5 s at 15 frames a second does not become 0.533 s.
+        return at - self._scanned_at >= timedelta(seconds=self._settings.scan_interval_s - 0.04)
+
+    def _subject_of(self, track: Track) -> _Subject:
+        subject = self._subjects.get(track.number)
+        if subject is None:
+            subject = _Subject(track, deque(maxlen=self._settings.max_samples))
+            self._subjects[track.number] = subject
+        return subject
+
+    def _sample(self, frame: Frame, faces: Detections, subjects: list[_Subject]) -> None:
+        """Embed the faces from which something is still to be learnt, those least known first."""
+        wanted = [row for row, subject in enumerate(subjects) if self._wants_sample(subject, frame.captured_at)]
+        wanted.sort(key=lambda row: len(subjects[row].samples))
+        if self._settings.max_embeddings:
+            wanted = wanted[: self._settings.max_embeddings]
+        if not wanted:
+            return
+        with self._stages.measure("embed"):
+            vectors = self._embedder.embed(frame.image, faces[np.array(wanted)])
+        with self._stages.measure("identify"):
+            for row, vector in zip(wanted, vectors, strict=True):
+                self._learn(subjects[row], vector, frame.captured_at)
+
+    def _wants_sample(self, subject: _Subject, at: datetime) -> bool:
+        if subject.sampled_at is None or len(subject.samples) < self._settings.max_samples or subject.foreign:
+            return True
+        return at - subject.sampled_at >= timedelta(seconds=self._settings.recheck_s)
+
+    def _learn(self, subject: _Subject, vector: NDArray[np.float64], at: datetime) -> None:
+        subject.sampled_at = at
+        if self._looks_foreign(subject, vector):
+            subject.foreign.append(vector)
+            subject.foreign_since_at = subject.foreign_since_at or at
+            if len(subject.foreign) < 2:
+                return
+            # One odd sample is a blurred picture; two in a row are another person in the same place.
+            subject = self._replace(subject)
+        else:
+            subject.foreign.clear()
+            subject.foreign_since_at = None
+            subject.samples.append(vector)
+        self._identify(subject)
+
+    def _looks_foreign(self, subject: _Subject, vector: NDArray[np.float64]) -> bool:
+        if len(subject.samples) < self._settings.min_samples:
+            return False
+        if subject.identity is not None:
+            known = self._identifier.distance_to(vector, subject.identity.person_id)
+            if known <= _FOREIGN_DISTANCE:
+                return False
+        return float(np.linalg.norm(vector - np.mean(subject.samples, axis=0))) > _FOREIGN_DISTANCE
+
+    def _replace(self, subject: _Subject) -> _Subject:
+        """End ``subject`` where its foreign samples began, and begin a new one with them."""
+        began_at = subject.foreign_since_at or subject.track.last_seen_at
+        successor = self._subject_of(self._tracker.split(subject.track, began_at))
+        successor.samples.extend(subject.foreign)
+        successor.sampled_at = subject.sampled_at
+        subject.track.last_seen_at = max(subject.track.first_seen_at, began_at)
+        self._end(subject.track)
+        return successor
+
+    def _identify(self, subject: _Subject) -> None:
+        taken = [
+            other.identity.person_id
+            for other in self._subjects.values()
+            if other is not subject and other.identity is not None and other.is_identified
+        ]
+        samples: Vectors = np.array(subject.samples)
+        match = self._identifier.identify(samples, taken=taken)
+        subject.match = match
+        if match.verdict is not Verdict.ACCEPTED:
+            return
+        if subject.identity is None or subject.identity.person_id != match.person_id:
+            subject.identities += 1
+            subject.reported_at = None
+        subject.identity = match
+
+    def _report(self, subject: _Subject, at: datetime) -> None:
+        """Tell of an identified track when it is new, and again when it is time."""
+        if not subject.is_identified:
+            return
+        due_s = self._settings.sighting_interval_s
+        if subject.reported_at is None or at - subject.reported_at >= timedelta(seconds=due_s):
+            subject.reported_at = at
+            self._sight(subject)
+
+    def _sight(self, subject: _Subject) -> None:
+        match, track = subject.identity, subject.track
+        if match is None:
+            return
+        left, top, right, bottom = (float(v) for v in track.box)
+        self._events.append(
+            Sighting(
+                at=track.last_seen_at,
+                camera=self._camera,
+                sighting_id=f"{self._prefix}-{track.number}.{subject.identities}",
+                person_id=match.person_id,
+                name=match.name,
+                first_seen_at=track.first_seen_at,
+                last_seen_at=track.last_seen_at,
+                similarity=match.similarity,
+                margin=match.margin,
+                samples=len(subject.samples),
+                embedder=self._embedder.embedder_id,
+                box=(left, top, right, bottom),
+            )
+        )
+
+    def _end(self, track: Track) -> None:
+        """Close the books of ``track``: its last sighting, and that it ended."""
+        subject = self._subjects.pop(track.number, None)
+        if subject is None:
+            return
+        if subject.is_identified:
+            self._sight(subject)
+        person_id = subject.identity.person_id if subject.identity else None
+        # A single look is as likely a shadow as a face: it is no track that anyone should count.
+        if track.detections >= self._settings.min_samples:
+            self.counts["tracks"] += 1
+            self.counts["unknown_tracks"] += person_id is None
+        self.counts["sightings"] += subject.identities
+        self._events.append(
+            TrackEnded(
+                at=track.last_seen_at,
+                camera=self._camera,
+                track_id=f"{self._prefix}-{track.number}",
+                person_id=person_id,
+                first_seen_at=track.first_seen_at,
+                last_seen_at=track.last_seen_at,
+            )
+        )

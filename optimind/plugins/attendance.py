@@ -1,0 +1,87 @@
+"""Attendance: who was seen is marked present, one record a person a session and date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import ClassVar, Self
+
+from pydantic import Field
+
+from optimind.plugin_api import (
+    AttendanceMarked,
+    AttendanceStatus,
+    Event,
+    Plugin,
+    PluginContext,
+    Settings,
+    Sighting,
+    TrackEnded,
+)
+
+__all__ = ["AttendancePlugin", "AttendanceSettings"]
+
+
+class AttendanceSettings(Settings):
+    """``session`` names the session where the command line does not; ``update_interval_s`` is how often the time that a
+    person was last seen is written while they stay in view (their arrival is written at once)."""
+
+    session: str = Field(default="day", min_length=1, max_length=200)
+    update_interval_s: float = Field(default=30.0, ge=1, le=3600)
+
+
+class AttendancePlugin(Plugin):
+    """Turns sightings into attendance marks."""
+
+    name: ClassVar[str] = "attendance"
+    settings_type: ClassVar[type[Settings]] = AttendanceSettings
+
+    def __init__(self, settings: AttendanceSettings, context: PluginContext) -> None:
+        self._session = context.session or settings.session
+        self._zone = context.timezone
+        self._update_every = timedelta(seconds=settings.update_interval_s)
+        self._marked_at: dict[str, datetime] = {}
+        self._waiting: dict[str, Sighting] = {}
+
+    @classmethod
+    def create(cls, settings: AttendanceSettings, context: PluginContext) -> Self:
+        """Make the plugin."""
+        return cls(settings, context)
+
+    def handle(self, event: Event) -> Iterable[Event]:
+        """A sighting is marked at its first, then at most every ``update_interval_s``, and at its end."""
+        if isinstance(event, Sighting):
+            return self._sighted(event)
+        if isinstance(event, TrackEnded):
+            return self._ended(event)
+        return ()
+
+    def close(self) -> Iterable[Event]:
+        """Mark what was still waiting."""
+        waiting, self._waiting = self._waiting, {}
+        return [self._mark(sighting) for sighting in waiting.values()]
+
+    def _sighted(self, sighting: Sighting) -> list[Event]:
+        marked_at = self._marked_at.get(sighting.sighting_id)
+        if marked_at is not None and sighting.at - marked_at < self._update_every:
+            self._waiting[sighting.sighting_id] = sighting
+            return []
+        self._waiting.pop(sighting.sighting_id, None)
+        self._marked_at[sighting.sighting_id] = sighting.at
+        return [self._mark(sighting)]
+
+    def _ended(self, track: TrackEnded) -> list[Event]:
+        over = [key for key in self._marked_at if key.rpartition(".")[0] == track.track_id]
+        for key in over:
+            del self._marked_at[key]
+        return [self._mark(self._waiting.pop(key)) for key in over if key in self._waiting]
+
+    def _mark(self, sighting: Sighting) -> AttendanceMarked:
+        return AttendanceMarked(
+            at=sighting.at,
+            camera=sighting.camera,
+            date=sighting.first_seen_at.astimezone(self._zone).date(),
+            session=self._session,
+            status=AttendanceStatus.PRESENT,
+            sighting=sighting,
+        )
