@@ -1,0 +1,1 @@
+"""`python -m demo`: the whole product, on a scene made from two real portraits."""
