@@ -1,0 +1,123 @@
+"""The command `encode`: photographs, or another project's encodings, to the gallery."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from optimind.app import engine_factory
+from optimind.cli.options import ConfigOption, JsonOption
+from optimind.config import load_config
+from optimind.errors import UsageError
+from optimind.gallery.encoder import Progress as OnProgress
+from optimind.gallery.encoder import encode_dataset
+from optimind.gallery.importer import import_encodings
+from optimind.gallery.quality import MIN_FACE_PX
+from optimind.gallery.report import EncodeReport
+
+__all__ = ["encode"]
+
+NEEDS_A_PERSON = 3
+LINE_EVERY_S = 10.0
+JOINERS = "\u200c\u200d"
+"""Persian and emoji are written with them."""
+
+
+def encode(
+    *,
+    dataset: Annotated[
+        Path | None, typer.Option(help="The photographs: <person>/*.jpg or <id>_<name>.jpg (default: datasets).")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="The gallery file (default: what the settings say).")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="How many processes (default: one a core).")] = None,
+    other: Annotated[
+        Path | None,
+        typer.Option("--import", help="Take over a pickle of encodings and names made with face_recognition."),
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Enrol photographs into the gallery; only new ones are computed."""
+    settings = load_config(config)
+    target = output or settings.gallery
+    if other is not None:
+        if dataset is not None:
+            raise UsageError("--import and --dataset exclude each other", mend="run encode twice: imported people stay")
+        report = import_encodings(other, target)
+    else:
+        engine = engine_factory(settings.engine, MIN_FACE_PX, settings.plugins_folder)
+        with _progress() as on_progress:
+            report = encode_dataset(dataset or Path("datasets"), target, engine, workers, on_progress)
+    if as_json:
+        print(json.dumps(report.as_json(), indent=2))
+    else:
+        _print(report, Console(highlight=False, markup=False))
+    if report.needs_a_person:
+        raise typer.Exit(NEEDS_A_PERSON)
+
+
+@contextmanager
+def _progress() -> Iterator[OnProgress]:
+    """Show how far it is: a bar with the time left on a terminal, a line now and then in a log."""
+    if not sys.stderr.isatty():
+        yield _lines()
+        return
+    columns = (TextColumn("photographs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _lines() -> OnProgress:
+    began_at = said_at = time.monotonic()
+    known: int | None = None
+
+    def say(done: int, total: int) -> None:
+        nonlocal said_at, known
+        known = done if known is None else known
+        now = time.monotonic()
+        if now - said_at >= LINE_EVERY_S and done > known:
+            said_at = now
+            left_s = (now - began_at) / (done - known) * (total - done)
+            print(f"{done} of {total} photographs, about {left_s:.0f} s left", file=sys.stderr)
+
+    return say
+
+
+def _print(report: EncodeReport, console: Console) -> None:
+    if report.rejected:
+        table = Table(
+            "file", "reason", "detail", title="Not enrolled", title_justify="left", box=SIMPLE, pad_edge=False
+        )
+        for rejection in report.rejected:
+            cells = (rejection.file, rejection.reason, rejection.detail)
+            table.add_row(*(Text(_shown(cell), overflow="fold") for cell in cells))
+        console.print(table)
+        for reason, mend in {r.reason: r.mend for r in report.rejected}.items():
+            console.print(f"{reason}: {mend}")
+        console.print()
+    for warning in report.warnings:
+        files = ", ".join(warning.files[:6]) + (f" and {len(warning.files) - 6} more" if len(warning.files) > 6 else "")
+        console.print(_shown(f"{warning.kind}: {warning.detail}" + (f" [{files}]" if files else "")), soft_wrap=True)
+    console.print(
+        f"{report.people} people, {report.samples} samples ({report.enrolled} new, {report.reused} known), "
+        f"{len(report.rejected)} rejected, in {report.seconds:.1f} s: {_shown(report.output)}",
+        soft_wrap=True,
+    )
+
+
+def _shown(text: str) -> str:
+    """Make text from file names harmless: a name may hold what a terminal takes for a command."""
+    return "".join(c if c.isprintable() or c in JOINERS else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,88 @@
+"""Looking at one photograph: find the face, judge it, embed it."""
+
+from __future__ import annotations
+
+import hashlib
+
+import cv2
+import numpy as np
+
+from optimind.core.geometry import iou, sizes
+from optimind.core.types import Detections, Image
+from optimind.gallery.outcome import Outcome
+from optimind.gallery.photographs import LONGER_SIDE_PX, UnreadableError, read_bytes, read_photograph
+from optimind.gallery.quality import MIN_FACE_PX, SMALLER_FACE, Refusal, judge
+from optimind.plugin_api import Detector, Embedder
+
+__all__ = ["look_at"]
+
+GLANCE_PX = 480
+"""The longer side of the first, quick look. A portrait's face is found in it; most photographs need no second one."""
+SECOND_LOOK = 1.13
+SAME_FACE_IOU = 0.4
+
+
+def look_at(path: str, detector: Detector, embedder: Embedder) -> Outcome:
+    """Return what the photograph at ``path`` gives; a bad photograph is an outcome, not an error.
+
+    ``detector`` must find faces from :data:`~optimind.gallery.quality.MIN_FACE_PX`. What the engine raises passes.
+    """
+    sha256 = ""
+    try:
+        data = read_bytes(path)
+        sha256 = hashlib.sha256(data).hexdigest()
+        picture = read_photograph(data, path)
+    except UnreadableError as error:
+        return Outcome(sha256, "", "unreadable", str(error))
+    seen = judge(picture.image, _find(picture.image, detector), picture.reduction)
+    if isinstance(seen, Refusal):
+        return Outcome(sha256, picture.digest, seen.reason, seen.detail)
+    vector = np.asarray(embedder.embed(picture.image, seen.face), dtype=np.float64)
+    if vector.shape != (1, embedder.dimension) or not np.isfinite(vector).all():
+        raise ValueError(f"the embedder returned {vector.shape} for one face, or numbers that are not finite")
+    return Outcome(sha256, picture.digest, "", "", vector[0], seen.face_px, seen.sharpness, seen.smaller_faces)
+
+
+def _find(image: Image, detector: Detector) -> Detections:
+    """Look at a small copy first, and closer only where a face that matters could have been missed in it.
+
+    A face that is less than :data:`SMALLER_FACE` of the main one is of no importance, so a main face of
+    ``MIN_FACE_PX / SMALLER_FACE`` in the small copy settles it. Where there is none at all the picture is enlarged, so
+    that a thumbnail can be told what is wrong with it.
+    """
+    longer = max(image.shape[:2])
+    if longer > GLANCE_PX:
+        faces = _seen_twice(image, GLANCE_PX / longer, detector)
+        if len(faces) and sizes(faces.xyxy).max() * GLANCE_PX / longer >= MIN_FACE_PX / SMALLER_FACE:
+            return faces
+    faces = _seen_twice(image, 1.0, detector)
+    if not len(faces) and 2 * longer <= LONGER_SIDE_PX:
+        faces = _seen_twice(image, 2.0, detector)
+    return faces
+
+
+def _seen_twice(image: Image, scale: float, detector: Detector) -> Detections:
+    """Return the faces; where there are several, those that are found again in a slightly larger copy.
+
+    A pattern that passes for a face does so at one size only. Without this a photograph of one person in front of
+    something patterned would be refused for showing several.
+    """
+    faces = _resized(image, scale, detector)
+    if len(faces) < 2:
+        return faces
+    again = _resized(image, scale * SECOND_LOOK, detector)
+    confirmed = np.asarray((iou(faces.xyxy, again.xyxy) >= SAME_FACE_IOU).any(axis=1))
+    return faces[confirmed] if confirmed.any() else faces
+
+
+def _resized(image: Image, scale: float, detector: Detector) -> Detections:
+    """Return the faces found in a resized copy, in the pixels of ``image``."""
+    if scale == 1:
+        return detector.detect(image)
+    height, width = image.shape[:2]
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    copy = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    found = detector.detect(np.asarray(copy, dtype=np.uint8))
+    back = np.array([width / size[0], height / size[1]])
+    landmarks = None if found.landmarks is None else found.landmarks * back
+    return Detections(found.xyxy * np.tile(back, 2), found.confidence, landmarks)

@@ -1,0 +1,102 @@
+"""Looking at one photograph: how close, how often, and what comes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from optimind.gallery.look import look_at
+from optimind.plugin_api import Detections, Image
+from optimind.testing.engines import FakeDetector, FakeEmbedder, blank, paint_face
+
+
+class Watched(FakeDetector):
+    """Notes the size of every picture that it is shown; ``phantoms``: at these widths it sees one face too many."""
+
+    def __init__(self, *phantoms: int) -> None:
+        super().__init__(40)
+        self.shown: list[int] = []
+        self.phantoms = phantoms
+
+    def detect(self, image: Image) -> Detections:
+        width = image.shape[1]
+        self.shown.append(width)
+        found = super().detect(image)
+        if width not in self.phantoms:
+            return found
+        ghost = np.array([[0.0, 0.0, 60.0, 60.0]])
+        return Detections(np.vstack([found.xyxy, ghost]), np.append(found.confidence, 0.1))
+
+
+def photograph(folder: Path, width: int, height: int, *faces: tuple[int, int, int, int]) -> str:
+    picture = blank(width, height)
+    for face in faces:
+        paint_face(picture, *face)
+    path = folder / "x.png"
+    assert cv2.imwrite(str(path), picture)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("size", "face_px", "shown"),
+    [
+        ((300, 200), 100, [300]),  # small: as it is
+        ((1200, 900), 500, [480]),  # a portrait: a glance is enough
+        ((1200, 900), 150, [480, 1200]),  # small in the glance: a smaller one beside it could matter
+        ((1200, 900), 60, [480, 1200]),
+        ((6000, 4500), 3000, [480]),
+        ((1200, 900), 0, [480, 1200]),  # nobody, and no use in enlarging it
+        ((400, 300), 0, [400, 800]),  # nobody: perhaps the face is too small
+    ],
+)
+def test_it_looks_no_closer_than_needed(tmp_path: Path, size: tuple[int, int], face_px: int, shown: list[int]) -> None:
+    detector = Watched()
+    faces = [(3, 10, 10, face_px)] if face_px else []
+    outcome = look_at(photograph(tmp_path, *size, *faces), detector, FakeEmbedder.create())
+    assert detector.shown == shown
+    assert outcome.reason == ("" if face_px else "no_face")
+
+
+def test_a_face_in_a_thumbnail_is_called_too_small(tmp_path: Path) -> None:
+    path = photograph(tmp_path, 80, 60, (3, 10, 10, 30))
+    outcome = look_at(path, FakeDetector.create(40), FakeEmbedder.create())
+    assert (outcome.reason, outcome.detail) == ("too_small", "the face is 30 px wide, 40 are needed")
+
+
+def test_what_is_seen_at_one_size_only_is_no_second_person(tmp_path: Path) -> None:
+    path = photograph(tmp_path, 400, 300, (3, 200, 100, 80))
+    once, twice = Watched(400), Watched(400, 452)
+    assert look_at(path, once, FakeEmbedder.create()).reason == ""
+    assert once.shown == [400, 452]
+    assert look_at(path, twice, FakeEmbedder.create()).reason == "several_faces"
+
+
+def test_two_people_are_seen_twice(tmp_path: Path) -> None:
+    path = photograph(tmp_path, 400, 300, (3, 200, 100, 80), (4, 50, 100, 80))
+    assert look_at(path, FakeDetector.create(40), FakeEmbedder.create()).reason == "several_faces"
+
+
+def test_of_faces_that_are_never_seen_again_all_count(tmp_path: Path) -> None:
+    class Fickle(Watched):
+        def detect(self, image: Image) -> Detections:
+            return super().detect(image) if image.shape[1] == 400 else Detections.empty()
+
+    path = photograph(tmp_path, 400, 300, (3, 200, 100, 80), (4, 50, 100, 80))
+    assert look_at(path, Fickle(), FakeEmbedder.create()).reason == "several_faces"
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture"])
+def test_an_unreadable_file_is_an_outcome(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.jpg").write_bytes(content)
+    outcome = look_at(str(tmp_path / "x.jpg"), FakeDetector.create(40), FakeEmbedder.create())
+    assert outcome.reason == "unreadable"
+    # Its content is known, so that it need not be read again.
+    assert len(outcome.sha256) == 64
+
+
+def test_a_vanished_file_is_an_outcome_that_is_not_remembered(tmp_path: Path) -> None:
+    outcome = look_at(str(tmp_path / "x.jpg"), FakeDetector.create(40), FakeEmbedder.create())
+    assert (outcome.reason, outcome.sha256) == ("unreadable", "")
