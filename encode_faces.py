@@ -1,8 +1,9 @@
 """Enrol photographs: the same as ``python main.py encode``."""
 
+import runpy
 import sys
-
-from optimind.cli import main
+from pathlib import Path
 
 if __name__ == "__main__":
-    sys.exit(main(["encode", *sys.argv[1:]]))
+    sys.argv[1:1] = ["encode"]
+    runpy.run_path(str(Path(__file__).with_name("main.py")), run_name="__main__")

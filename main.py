@@ -33,6 +33,12 @@ if __name__ == "__main__":
     here = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120  pathlib is younger than some Pythons
     if here not in sys.path:
         sys.path.insert(0, here)
-    from optimind.cli import main
+    try:
+        from optimind.cli import main
 
-    sys.exit(main())
+        code = main()
+    except KeyboardInterrupt:
+        # It came while the packages were loaded, or in the last instant.
+        sys.stderr.write("interrupted\n")
+        code = 1
+    sys.exit(code)

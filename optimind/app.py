@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 import uuid
@@ -16,7 +17,7 @@ from optimind.config import Config
 from optimind.core.identification import IdentificationLimits, Identifier
 from optimind.core.types import Gallery, Vectors
 from optimind.discovery import Catalogue, discover
-from optimind.errors import ConfigError, GalleryMismatch, GalleryMissing, SourceError
+from optimind.errors import ConfigError, GalleryMismatch, GalleryMissing, SourceError, SourceNotFound, UsageError
 from optimind.gallery import GalleryFile, check_embedder, load_gallery, to_core
 from optimind.pipeline.capture import Capture, Replay
 from optimind.pipeline.delivery import DeliveryWorker
@@ -141,7 +142,8 @@ class RunResult:
     attention: list[str] = field(default_factory=list)
     unsaved: list[AttendanceMarked] = field(default_factory=list)
     ledger_error: str = ""
-    all_failed: bool = False
+    no_picture: bool = False
+    no_such_source: bool = False
 
 
 def run(
@@ -191,27 +193,26 @@ def run(
                 host.dispatch(events)
 
         loop = Loop(
-            feeds,
-            dispatch,
-            changed=changed,
-            stop=stop,
-            seconds=options.seconds,
-            watchers=watchers,
-            tick=writer.retry,
+            feeds, dispatch, changed=changed, stop=stop, seconds=options.seconds, watchers=watchers, tick=writer.retry
         )
-        began = time.monotonic()
-        loop.run()
-        seconds = time.monotonic() - began
-        host.close()
-        writer.retry(now=True)
-        for worker in workers:
-            worker.flush(_FLUSH_S)
+        began_s = time.monotonic()
+        try:
+            loop.run()
+        finally:
+            seconds = time.monotonic() - began_s
+            # Whatever ended the loop, what was seen is said, saved and sent.
+            host.close()
+            writer.retry(now=True)
+            for worker in workers:
+                worker.flush(_FLUSH_S)
         return RunResult(
             summary=summarise(feeds, stages, people, seconds=seconds, workers=workers, plugins=host.states),
             attention=attention(feeds, host.states, workers),
             unsaved=writer.unsaved,
             ledger_error=writer.error,
-            all_failed=all(feed.capture.state == "failed" for feed in feeds),
+            # A run that somebody stopped before a slow camera had answered has not failed.
+            no_such_source=all(isinstance(feed.capture.error, SourceNotFound) for feed in feeds),
+            no_picture=not stop.is_set() and all(feed.capture.counts.read == 0 for feed in feeds),
         )
 
 
@@ -223,7 +224,9 @@ def _keep(event: Event, writer: MarkWriter) -> None:
 def _gallery(path: Path) -> GalleryFile:
     gallery = load_gallery(path)
     if not gallery.people:
-        raise GalleryMissing(f"{path}: nobody is enrolled", mend="python encode_faces.py --dataset datasets")
+        raise GalleryMissing(
+            f"{path}: nobody is enrolled", mend=f"python encode_faces.py --dataset datasets --output {path}"
+        )
     return gallery
 
 
@@ -231,10 +234,12 @@ def _cameras(config: Config, options: RunOptions) -> list[tuple[str, str]]:
     """Camera ids and addresses: those of the command line, else those of the settings."""
     places = {camera.id: place for place, camera in enumerate(config.cameras)}
     if options.sources:
-        # The id of a configured camera stands for it; anything else is an address of its own.
+        if len(set(options.sources)) < len(options.sources):
+            raise UsageError("a --source is named twice", mend="name each once")
+        # The id of a configured camera stands for it; anything else is an address of its own, under an id that is free.
+        free = (camera for number in itertools.count(1) if (camera := f"camera-{number}") not in options.sources)
         return [
-            (text, _address(config, places[text])) if text in places else (f"camera-{number}", text)
-            for number, text in enumerate(options.sources, 1)
+            (text, _address(config, places[text])) if text in places else (next(free), text) for text in options.sources
         ]
     if not places:
         raise ConfigError(
@@ -261,7 +266,7 @@ def _engine_for(config: Config, catalogue: Catalogue, gallery: GalleryFile) -> E
                 return EngineFactory(kind.name, least, config.plugins_folder)
         raise GalleryMismatch(
             f"the gallery was made by the embedder {gallery.embedder!r}, which is not here",
-            mend="enrol again: python encode_faces.py --dataset datasets",
+            mend=f"enrol again: python encode_faces.py --dataset datasets --output {gallery.path}",
         )
     factory = engine_factory(config.engine, least, config.plugins_folder)
     _, embedder = factory.types()

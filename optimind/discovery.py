@@ -6,6 +6,7 @@ One mechanism for all: a module is imported, and each class in it that names a p
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -94,8 +95,9 @@ class Catalogue:
         raise PluginError(f"there is no {kind} called {name!r}", mend=f"known {kind}s: {known}")
 
 
+@functools.cache
 def discover(folder: Path | None = None) -> Catalogue:
-    """Find every extension; ``folder`` is the user's own, whose files run with full rights."""
+    """Find every extension; ``folder`` is the user's own, whose files run with full rights, once."""
     return Catalogue([*_built_in(), *_announced(), *(_in_folder(folder) if folder else ())])
 
 
@@ -113,7 +115,7 @@ def _announced() -> Iterator[Extension]:
             origin = f"entry point {point.value}"
             try:
                 found = point.load()
-            except Exception as error:  # noqa: BLE001 - another project's import may raise anything
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - another project's import may raise anything
                 yield Extension("", point.name, origin, error=_reason(error))
                 continue
             if inspect.isclass(found) and protocol in found.__mro__:
@@ -125,10 +127,11 @@ def _announced() -> Iterator[Extension]:
 def _in_folder(folder: Path) -> Iterator[Extension]:
     if not folder.is_dir():
         raise PluginError(f"plugins_folder: {folder} is not a folder", mend="create it or remove the setting")
-    for path in sorted(folder.glob("*.py")):
-        if path.name.startswith("_"):
+    for path in sorted([*folder.glob("*.py"), *folder.glob("*/__init__.py")]):
+        stem = path.parent.name if path.name == "__init__.py" else path.stem
+        if stem.startswith("_") or path.parent.name.startswith("_") or path == folder / "__init__.py":
             continue
-        name = f"optimind_user_plugins.{path.stem}"
+        name = f"optimind_user_plugins_{stem}"
         spec = importlib.util.spec_from_file_location(name, path)
         if spec is None or spec.loader is None:  # cannot be for a .py file; the type checker wants it said
             continue
@@ -136,9 +139,9 @@ def _in_folder(folder: Path) -> Iterator[Extension]:
         sys.modules[name] = module
         try:
             spec.loader.exec_module(module)
-        except Exception as error:  # noqa: BLE001 - the user's own file may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own file may raise anything
             del sys.modules[name]
-            yield Extension("", path.stem, str(path), error=_reason(error))
+            yield Extension("", stem, str(path), error=_reason(error))
             continue
         yield from _extensions_in(module, str(path))
 
@@ -146,7 +149,7 @@ def _in_folder(folder: Path) -> Iterator[Extension]:
 def _import(module_name: str, name: str, origin: str) -> Iterator[Extension]:
     try:
         module = importlib.import_module(module_name)
-    except Exception as error:  # noqa: BLE001 - one that does not import must not stop the others
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - one that does not import must not stop the others
         yield Extension("", name, origin, error=_reason(error))
         return
     yield from _extensions_in(module, origin)
@@ -162,5 +165,5 @@ def _extensions_in(module: ModuleType, origin: str) -> Iterator[Extension]:
                 yield Extension(kind, name, origin, found)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

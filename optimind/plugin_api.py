@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict
 
 from optimind.core.events import AttendanceMarked, AttendanceStatus, Event, Sighting, TrackEnded
+from optimind.core.registers import session_date
 from optimind.core.types import Detections, Frame, Image, Vectors
 from optimind.errors import (
     DeliveryDelayed,
@@ -57,6 +58,7 @@ __all__ = [
     "UsageError",
     "Vectors",
     "mask_url",
+    "session_date",
 ]
 
 
@@ -131,7 +133,11 @@ class Detector(Protocol):
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Turns faces into vectors. ``embedder_id`` names the weights: galleries of another one cannot be compared."""
+    """Turns faces into vectors. ``embedder_id`` names the weights: galleries of another one cannot be compared.
+
+    Vectors are compared by Euclidean distance on dlib's scale: two pictures of one person are mostly nearer than 0.6,
+    of two people mostly further. An embedder of another scale multiplies its vectors so that this holds.
+    """
 
     name: ClassVar[str]
     embedder_id: ClassVar[str]

@@ -16,7 +16,14 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0 done, 1 failed, 2 wrong usage or settings, 3 needs a person."""
-    argv = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _main(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 1
+
+
+def _main(argv: list[str]) -> int:
     # What OpenCV and FFmpeg write by themselves is no message of ours; an error that matters reaches us as a value.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -45,18 +52,15 @@ def _guarded(app: Callable[..., object], argv: list[str]) -> int:
     try:
         app(argv, prog_name="optimind")
     except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):
+            return _nobody_reads()
         code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         return 1 if code == 130 else code
     except OptiMindError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 1
     except BrokenPipeError:
-        # The reader (head, less) has seen enough; without this Python complains again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _nobody_reads()
     except Exception as error:
         if os.environ.get("OPTIMIND_DEBUG"):
             raise
@@ -66,4 +70,11 @@ def _guarded(app: Callable[..., object], argv: list[str]) -> int:
             file=sys.stderr,
         )
         return 1
+    return 0
+
+
+def _nobody_reads() -> int:
+    """The reader of our output (head, less) has seen enough: done, and nothing more is written to it."""
+    # Without this Python complains when it flushes at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0

@@ -31,8 +31,10 @@ def attendance(
 ) -> None:
     """Print the register: who was present, from when to when, and how sure that is."""
     settings = load_config(config)
-    with open_ledger(ledger_url(settings, data)) as ledger:
-        rows = ledger.register(session=session, date=_date(day))
+    wanted = _date(day)
+    # Looking at a register must not make one: at a mistyped place it would be empty.
+    with open_ledger(ledger_url(settings, data), create=False) as ledger:
+        rows = ledger.register(session=session, date=wanted)
     write_register(rows, form, output, settings.zone())
 
 

@@ -25,7 +25,7 @@ with contextlib.suppress(ImportError):
 
     VerboseOption = Annotated[bool, typer.Option("--verbose", help="List every function of cvzone by name.")]
 
-__all__ = ["check", "main_without_packages", "report_problems"]
+__all__ = ["check", "main_without_packages", "print_report", "report_problems"]
 
 _PIPE_COLUMNS = 140
 _COLOURS = {"ok": "green", "outdated": "yellow", "missing": "yellow", "failed": "red", "unknown": "dim"}
@@ -40,6 +40,11 @@ def check(*, config: ConfigOption = None, verbose: VerboseOption = False, as_jso
         _print_table(report, verbose=verbose)
     if report.exit_code:
         raise SystemExit(report.exit_code)
+
+
+def print_report(config: Path | None) -> None:
+    """Print the whole check for people, and go on whatever it says."""
+    _print_table(run_checks(config), verbose=False)
 
 
 def report_problems(config: Path | None, *, gallery: Path | None = None, data: Path | None = None) -> None:
@@ -76,7 +81,7 @@ def main_without_packages(argv: Sequence[str]) -> int:
 
 
 def _print_json(report: Report) -> None:
-    print(json.dumps(report.as_dict(), ensure_ascii=False, indent=1))
+    print(json.dumps(report.as_dict(), indent=1))
 
 
 def _print_table(report: Report, *, verbose: bool) -> None:

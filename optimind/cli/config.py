@@ -24,10 +24,10 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
         _check_extensions(settings)
     except OptiMindError as error:
         if as_json:
-            typer.echo(json.dumps({"ok": False, "errors": error.message.splitlines()}, ensure_ascii=False))
+            typer.echo(json.dumps({"ok": False, "errors": error.message.splitlines()}))
         raise
     if as_json:
-        typer.echo(json.dumps({"ok": True, "errors": [], **_summary(settings)}, ensure_ascii=False))
+        typer.echo(json.dumps({"ok": True, "errors": [], **_summary(settings)}))
     else:
         typer.echo(_sentence(settings))
 
@@ -35,7 +35,8 @@ def check(*, config: ConfigOption = None, as_json: JsonOption = False) -> None:
 @app.command()
 def show(*, config: ConfigOption = None) -> None:
     """Print the settings in effect, defaults included and passwords left out."""
-    typer.echo(load_config(config).shown(), nl=False)
+    # YAML is UTF-8, whatever the terminal's encoding is.
+    typer.echo(load_config(config).shown().encode("utf-8", "backslashreplace"), nl=False)
 
 
 def _check_extensions(settings: Config) -> None:

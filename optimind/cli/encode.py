@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from optimind.app import engine_factory
-from optimind.cli.options import ConfigOption, JsonOption
+from optimind.cli.options import ConfigOption, JsonOption, printable
 from optimind.config import load_config
 from optimind.errors import UsageError
 from optimind.gallery.encoder import Progress as OnProgress
@@ -31,8 +31,6 @@ __all__ = ["encode"]
 
 NEEDS_A_PERSON = 3
 LINE_EVERY_S = 10.0
-JOINERS = "\u200c\u200d"
-"""Persian and emoji are written with them."""
 
 
 def encode(
@@ -103,21 +101,16 @@ def _print(report: EncodeReport, console: Console) -> None:
         )
         for rejection in report.rejected:
             cells = (rejection.file, rejection.reason, rejection.detail)
-            table.add_row(*(Text(_shown(cell), overflow="fold") for cell in cells))
+            table.add_row(*(Text(printable(cell), overflow="fold") for cell in cells))
         console.print(table)
         for reason, mend in {r.reason: r.mend for r in report.rejected}.items():
             console.print(f"{reason}: {mend}")
         console.print()
     for warning in report.warnings:
         files = ", ".join(warning.files[:6]) + (f" and {len(warning.files) - 6} more" if len(warning.files) > 6 else "")
-        console.print(_shown(f"{warning.kind}: {warning.detail}" + (f" [{files}]" if files else "")), soft_wrap=True)
+        console.print(printable(f"{warning.kind}: {warning.detail}" + (f" [{files}]" if files else "")), soft_wrap=True)
     console.print(
         f"{report.people} people, {report.samples} samples ({report.enrolled} new, {report.reused} known), "
-        f"{len(report.rejected)} rejected, in {report.seconds:.1f} s: {_shown(report.output)}",
+        f"{len(report.rejected)} rejected, in {report.seconds:.1f} s: {printable(report.output)}",
         soft_wrap=True,
     )
-
-
-def _shown(text: str) -> str:
-    """Make text from file names harmless: a name may hold what a terminal takes for a command."""
-    return "".join(c if c.isprintable() or c in JOINERS else c.encode("unicode_escape").decode() for c in text)

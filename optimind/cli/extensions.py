@@ -38,7 +38,7 @@ def list_extensions(*, as_json: JsonOption = False, config: ConfigOption = None)
         for extension in found
     ]
     if as_json:
-        print(json.dumps(documents, ensure_ascii=False, indent=1))
+        print(json.dumps(documents, indent=1))
         return
     table = Table("kind", "name", "state", "from", box=None)
     for document in documents:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["ConfigOption", "DataOption", "JsonOption"]
+__all__ = ["ConfigOption", "DataOption", "JsonOption", "printable"]
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="The settings file (default: config.yaml, if any).")
@@ -16,3 +16,11 @@ DataOption = Annotated[
     Path | None, typer.Option("--data", help="The folder of the ledger (default: what the settings say).")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+_JOINERS = "\u200c\u200d"
+"""Persian and emoji are written with them."""
+
+
+def printable(text: str) -> str:
+    """Make text from outside harmless for a terminal: a file name may hold what it takes for a command."""
+    return "".join(c if c.isprintable() or c in _JOINERS else c.encode("unicode_escape").decode() for c in text)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import signal
 import sys
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Literal
@@ -17,13 +18,14 @@ import typer
 from rich.console import Console
 
 from optimind import app
-from optimind.cli.check import report_problems
-from optimind.cli.options import ConfigOption, DataOption, JsonOption
+from optimind.cli.check import print_report, report_problems
+from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
 from optimind.config import Config, load_config
-from optimind.errors import UsageError
+from optimind.errors import SourceNotFound, UsageError
 from optimind.pipeline.loop import Watcher
 from optimind.pipeline.overlay import Snapshot, Window, can_show_window, draw
-from optimind.plugin_api import RecordRow
+from optimind.pipeline.recogniser import TrackView
+from optimind.plugin_api import Frame, RecordRow
 
 __all__ = ["default", "run"]
 
@@ -33,7 +35,10 @@ log = logging.getLogger(__name__)
 def default(context: typer.Context) -> None:
     """Without a command: check, then run on config.yaml."""
     if context.invoked_subcommand is None:
-        run()
+        settings = load_config(None)
+        _log_to_stderr(settings.log_level)
+        print_report(None)
+        _run(settings, app.RunOptions())
 
 
 def run(
@@ -73,20 +78,32 @@ def run(
         seconds=seconds,
     )
     report_problems(config, gallery=gallery, data=data)
+    _run(settings, options, headless=headless, snapshot=snapshot, as_json=as_json)
+
+
+def _run(
+    settings: Config,
+    options: app.RunOptions,
+    *,
+    headless: bool = False,
+    snapshot: Path | None = None,
+    as_json: bool = False,
+) -> None:
     stop = threading.Event()
     _stop_on_signals(stop)
+    picture = Snapshot(snapshot, settings.zone()) if snapshot else None
     window = None if as_json or headless else _window(settings)
-    picture = Snapshot(snapshot) if snapshot else None
-    try:
-        result = app.run(
-            settings, options, stop=stop, watchers=_watchers(window, picture), on_marked=_announce(settings)
-        )
-    finally:
-        if window:
-            window.close()
+    watchers = _watchers(window, picture, settings)
+    # What a plugin prints must not get into the document.
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+        try:
+            result = app.run(settings, options, stop=stop, watchers=watchers, on_marked=_announce(settings))
+        finally:
+            if window:
+                window.close()
+    _print(result, as_json=as_json)
     if picture:
         picture.write()
-    _print(result, as_json=as_json)
     code = _exit_code(result)
     if code:
         raise typer.Exit(code)
@@ -115,7 +132,8 @@ def _start(text: str | None, settings: Config) -> datetime | None:
         raise UsageError(
             f"--start {text!r} is no ISO 8601 time", mend="write it as 2026-09-01T08:00:00+02:00"
         ) from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=settings.zone())
+    # In UTC, where adding seconds is right also on the night when the clocks change.
+    return (moment if moment.tzinfo else moment.replace(tzinfo=settings.zone())).astimezone(UTC)
 
 
 def _stop_on_signals(stop: threading.Event) -> None:
@@ -126,8 +144,9 @@ def _stop_on_signals(stop: threading.Event) -> None:
             signal.default_int_handler(number, None)
         stop.set()
 
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
+    # SIGHUP: the terminal was closed.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, handle)
 
 
 def _window(settings: Config) -> Window | None:
@@ -140,14 +159,16 @@ def _window(settings: Config) -> Window | None:
     return None
 
 
-def _watchers(window: Window | None, snapshot: Snapshot | None) -> list[Watcher]:
+def _watchers(window: Window | None, snapshot: Snapshot | None, settings: Config) -> list[Watcher]:
     watchers: list[Watcher] = []
+    zone = settings.zone()
+
+    def show(frame: Frame, views: list[TrackView]) -> bool:
+        caption = f"{frame.camera}  {frame.captured_at.astimezone(zone):%H:%M:%S}  q: stop"
+        return window is None or window.show(frame.camera, draw(frame.image, views, caption))
+
     if window:
-        watchers.append(
-            lambda frame, views: window.show(
-                frame.camera, draw(frame.image, views, f"{frame.camera}  {frame.captured_at:%H:%M:%S} UTC  q: stop")
-            )
-        )
+        watchers.append(show)
     if snapshot:
         watchers.append(snapshot.consider)
     return watchers
@@ -161,8 +182,8 @@ def _announce(settings: Config) -> Callable[[RecordRow], None]:
             "%s  %s  %s (%s), %s",
             row.first_seen_at.astimezone(zone).strftime("%H:%M:%S"),
             row.status,
-            row.name,
-            row.person_id,
+            printable(row.name),
+            printable(row.person_id),
             row.camera,
         )
 
@@ -177,27 +198,28 @@ def _print(result: app.RunResult, *, as_json: bool) -> None:
         for mark in result.unsaved:
             sighting = mark.sighting
             print(
-                f"  {mark.date} {mark.session}: {sighting.name} ({sighting.person_id})"
+                f"  {mark.date} {printable(mark.session)}: {printable(sighting.name)} ({printable(sighting.person_id)})"
                 f" {sighting.first_seen_at.isoformat()} - {sighting.last_seen_at.isoformat()}",
                 file=sys.stderr,
             )
     if as_json:
-        print(json.dumps(result.summary, ensure_ascii=False, indent=1))
+        print(json.dumps(result.summary, indent=1))
         return
     summary = result.summary
     frames = summary["frames"]
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     console.print(
         f"{frames['processed']} of {frames['read']} frames in {summary['seconds']:.1f} s"
         f" ({frames['dropped']} dropped), {summary['tracks']} faces followed,"
         f" {len(summary['people'])} people recognised, {summary['unknown_tracks']} unknown"
     )
     for camera in summary["cameras"]:
-        reason = f": {camera['reason']}" if camera["reason"] else ""
-        console.print(f"  camera {camera['id']}: {camera['state']}{reason}", markup=False)
+        console.print(f"  camera {camera['id']}: {camera['state']}", markup=False)
 
 
 def _exit_code(result: app.RunResult) -> int:
-    if result.unsaved or result.all_failed:
+    if result.no_such_source:
+        return SourceNotFound.exit_code
+    if result.unsaved or result.no_picture:
         return 1
     return 3 if result.attention else 0

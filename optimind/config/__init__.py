@@ -1,5 +1,6 @@
 """The settings: typed, checked when they are read, every fault named with file, line, key and its mend."""
 
+from optimind.config.database_url import sqlite_url
 from optimind.config.loader import DEFAULT_FILE, load_config
 from optimind.config.models import (
     CameraSettings,
@@ -19,4 +20,5 @@ __all__ = [
     "RecognitionSettings",
     "StorageSettings",
     "load_config",
+    "sqlite_url",
 ]

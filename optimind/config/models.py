@@ -25,6 +25,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from optimind.config.database_url import anchored_url, sqlite_url
 from optimind.config.document import Document, KeyPath, key_text
 from optimind.config.validation import SettingsModel, validate
 from optimind.config.wording import closest, did_you_mean, is_secret_key
@@ -164,14 +165,7 @@ def _database(value: Any, info: ValidationInfo) -> Any:
     if not found or not scheme or (not rest and not scheme.startswith("sqlite")):
         raise PydanticCustomError("database_url", 'is no database URL; write one such as "sqlite:///data/optimind.db"')
     base = (info.context or {}).get("base")
-    return value if base is None else _anchored_url(value, Path(base))
-
-
-def _anchored_url(url: str, base: Path) -> str:
-    match = re.fullmatch(r"(sqlite(?:\+\w+)?:///)([^/?][^?]*)(\?.*)?", url, re.DOTALL)
-    if match is None or match[2] == ":memory:" or match[2].startswith("file:") or Path(match[2]).is_absolute():
-        return url
-    return f"{match[1]}{base / match[2]}{match[3] or ''}"
+    return value if base is None else anchored_url(value, Path(base))
 
 
 DatabaseUrl = Annotated[
@@ -294,19 +288,20 @@ class Config(_Section):
         """
         url = self.storage.url
         if isinstance(url, Secret):
-            return _anchored_url(url.reveal().strip(), self.folder)
-        return url if url is not None else f"sqlite:///{self.data / 'optimind.db'}"
+            return anchored_url(url.reveal().strip(), self.folder)
+        return url if url is not None else sqlite_url(self.data / "optimind.db")
 
     def enabled(self, kind: str, name: str) -> bool:
         """Whether the plugin or sink (``kind``) called ``name`` is to run.
 
-        One that is named in its section is, unless ``enabled: false`` stands there; ``sheets`` needs a ``spreadsheet``.
+        One that is named in its section is, unless ``enabled: false`` stands there; ``sheets``, which has a section of
+        its own, is when anything is set in it.
         """
         section = self._raw(self._path_of(kind, name))
-        is_on = section is not None and bool(section.get("enabled", True))
-        if (kind, name) == ("sink", "sheets"):
-            return is_on and section is not None and section.get("spreadsheet") is not None
-        return is_on
+        if section is None or not section.get("enabled", True):
+            return False
+        # What is set there without a spreadsheet, by a slip of the pen, is for the sink's settings class to refuse.
+        return (kind, name) != ("sink", "sheets") or any(value is not None for value in section.values())
 
     def enabled_names(self, kind: str) -> list[str]:
         """The names of all plugins or sinks (``kind``) that are to run, sorted."""

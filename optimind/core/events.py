@@ -8,7 +8,6 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from optimind.core.types import require_aware
 
@@ -31,9 +30,10 @@ class Sighting(Event):
     """A track got, or still has, an identity.
 
     Sent when a track is first identified, again every few seconds while it is in view, and when it ends; each one
-    replaces the earlier ones with the same ``sighting_id``. ``similarity`` is 0-1, higher is closer; ``margin`` is by
-    how much the person is closer than the runner-up, in the same units (1 when nobody else is enrolled). ``samples`` is
-    how many pictures of the track decided it. ``box`` is where the face was last, xyxy pixels.
+    replaces the earlier ones with the same ``sighting_id``, which is the track's id. ``similarity`` is 0-1, higher is
+    closer; ``margin`` is by how much the person is closer than the runner-up, in the same units (1 when nobody else is
+    enrolled). ``samples`` is how many pictures of the track decided it. ``box`` is where the face was last, in xyxy
+    pixels.
     """
 
     sighting_id: str
@@ -87,8 +87,3 @@ class AttendanceMarked(Event):
     session: str
     status: AttendanceStatus
     sighting: Sighting
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What makes a record one record: date, session, person."""
-        return (self.date, self.session, self.sighting.person_id)

@@ -85,10 +85,6 @@ class Identifier:
         self._cohort = cohort if cohort is not None and len(cohort) >= 2 else None
         self._template_level = None if self._cohort is None else _level(self._templates, self._cohort)
 
-    def distances(self, samples: Vectors) -> NDArray[np.float64]:
-        """The Euclidean distance of each of ``samples`` (n, dimension) to each person: (n, people)."""
-        return _distances(samples, self._templates)
-
     def distance_to(self, sample: NDArray[np.float64], person_id: str) -> float:
         """The Euclidean distance of one sample (dimension,) to one enrolled person."""
         return float(np.linalg.norm(sample - self._templates[self._rows[person_id]]))
@@ -101,7 +97,7 @@ class Identifier:
         """
         if not len(samples):
             raise ValueError("a probe needs at least one sample")
-        plain = self.distances(samples)
+        plain = _distances(samples, self._templates)
         normalised = self._normalised(plain, samples).mean(axis=0)
         distance = plain.mean(axis=0)
         best = int(normalised.argmin())

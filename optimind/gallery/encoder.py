@@ -70,7 +70,8 @@ def encode_dataset(
                     f"interrupted: {len(run.done)} of {len(found.photographs)} are kept; run the same command to go on"
                 ) from stop
             journal.delete()
-    return run.report(gallery, duplicates, time.monotonic() - started)
+    lost = _imported_dropped(old, gallery)
+    return run.report(gallery, duplicates, lost, time.monotonic() - started)
 
 
 class _Known:
@@ -164,11 +165,14 @@ class _Run:
             base.embedder, base.dimension, tuple(samples), tuple(unused), base.detector, base.encoder, base.path
         )
 
-    def report(self, gallery: GalleryFile, duplicates: dict[str, Rejection], seconds: float) -> EncodeReport:
+    def report(
+        self, gallery: GalleryFile, duplicates: dict[str, Rejection], lost: list[EncodeWarning], seconds: float
+    ) -> EncodeReport:
         """Return what to tell."""
         rejections = [r for p in self.found.photographs if (r := self._rejection(p, duplicates))]
         enrolled = sum(s.file in self.computed for s in gallery.samples)
         warnings = [
+            *lost,
             *self.found.warnings,
             *_left_out(self.found.photographs, gallery),
             *_smaller_faces(gallery),
@@ -221,6 +225,21 @@ def _comparable(old: GalleryFile, base: GalleryFile) -> bool:
 
 def _imported(old: GalleryFile | None, base: GalleryFile) -> list[Sample]:
     return [s for s in old.samples if not s.file] if old is not None and _comparable(old, base) else []
+
+
+def _imported_dropped(old: GalleryFile | None, new: GalleryFile) -> list[EncodeWarning]:
+    """Name the imported people whom another embedder has put out of the gallery, and whom no photograph brings back."""
+    if old is None or _comparable(old, new):
+        return []
+    enrolled = {s.person_id for s in new.samples}
+    names = {s.person_id: s.name for s in old.samples if not s.file and s.person_id not in enrolled}
+    if not names:
+        return []
+    detail = (
+        f"{', '.join(names.values())}: imported encodings of {old.embedder} cannot be compared with those of "
+        f"{new.embedder}, so nobody will recognise them; enrol photographs of them"
+    )
+    return [EncodeWarning("imported_dropped", (), detail)]
 
 
 def _same(old: GalleryFile, new: GalleryFile) -> bool:

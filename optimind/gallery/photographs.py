@@ -33,13 +33,12 @@ class Picture:
     """A photograph ready to be looked at.
 
     ``image`` BGR, its longer side at most :data:`LONGER_SIDE_PX`; ``reduction`` (>= 1): how many pixels of the original
-    stand behind one of it, along a side; ``sha256`` of the file's bytes; ``digest`` names the picture itself: two files
+    stand behind one of it, along a side; ``digest`` names the picture itself, whatever file it is in: two
     with the same one show exactly the same.
     """
 
     image: Pixels
     reduction: float
-    sha256: str
     digest: str
 
 
@@ -63,7 +62,7 @@ def read_photograph(data: bytes, file: str) -> Picture:
     except Exception as error:  # decoders of damaged files raise anything; one file must not end the run
         raise UnreadableError(f"it is damaged: {error or type(error).__name__}") from error
     digest = hashlib.sha256(f"{rgb.shape}".encode() + rgb.tobytes()).hexdigest()
-    return Picture(np.ascontiguousarray(rgb[:, :, ::-1]), reduction, hashlib.sha256(data).hexdigest(), digest)
+    return Picture(np.ascontiguousarray(rgb[:, :, ::-1]), reduction, digest)
 
 
 def read_bytes(path: str) -> bytes:

@@ -76,6 +76,7 @@ class Capture:
         self._state: State = "connecting"
         self._reason = ""
         self._over = False
+        self._error: Exception | None = None
 
     # -- for the consumer -------------------------------------------------------------------------------------------
 
@@ -110,6 +111,11 @@ class Capture:
     def reason(self) -> str:
         """Why the state is ``failed``; what a recording that ``ended`` did not give; else empty."""
         return self._reason
+
+    @property
+    def error(self) -> Exception | None:
+        """What the camera failed with last, if it ever did."""
+        return self._error
 
     @property
     def counts(self) -> FrameCounts:
@@ -200,6 +206,7 @@ class Capture:
 
     def _fail(self, error: Exception, *, final: bool, failures: int) -> float:
         """Note the outage; return how many seconds to wait before the next attempt."""
+        self._error = error
         known = isinstance(error, OptiMindError)
         reason = str(error) if known else f"{type(self._source).__name__} raised {type(error).__name__}: {error}"
         if self._state != "failed":  # once an outage, not once an attempt
@@ -239,6 +246,7 @@ class Replay:
         self.camera = camera
         self.state: State = "connecting"
         self.reason = ""
+        self.error: Exception | None = None
         self._source = source
         self._clock = clock
         self._start_at = require_aware(start_at, "start_at") if start_at else None
@@ -263,7 +271,7 @@ class Replay:
                 self.state = "live"
                 yield replace(frame, camera=self.camera, captured_at=captured_at, index=index)
         except SourceError as error:
-            self.state, self.reason = "failed", str(error)
+            self.state, self.reason, self.error = "failed", str(error), error
             raise
         else:
             self.state, self.reason = "ended", "" if self._stopped else shortfall_of(self._source)

@@ -68,7 +68,9 @@ class PluginHost:
         try:
             # A generator runs here and not later, so that what it raises is this plugin's.
             answers = list(call())
-        except Exception as error:
+            for event in answers:
+                self._deliver(event)
+        except (Exception, SystemExit) as error:
             state.failures += 1
             state.in_a_row += 1
             state.last_error = f"{type(error).__name__}: {error}"
@@ -80,6 +82,4 @@ class PluginHost:
                 )
             return []
         state.in_a_row = 0
-        for event in answers:
-            self._deliver(event)
         return [(event, state) for event in answers]

@@ -36,6 +36,17 @@ class CameraFeed:
     failures: int = 0
     failures_in_a_row: int = 0
     last_error: str = ""
+    given_up: str = ""
+
+    @property
+    def state(self) -> str:
+        """The capture's state; ``failed`` where the loop has given the camera up."""
+        return "failed" if self.given_up else self.capture.state
+
+    @property
+    def reason(self) -> str:
+        """Why the state is what it is; empty where there is nothing to say."""
+        return self.given_up or self.capture.reason
 
 
 class Loop:
@@ -63,7 +74,7 @@ class Loop:
         self._changed = changed
         self._stop = stop
         self._seconds = seconds
-        self._watchers = watchers
+        self._watchers = list(watchers)
         self._tick = tick
 
     def run(self) -> None:
@@ -76,7 +87,10 @@ class Loop:
             for feed in self._feeds:
                 feed.capture.stop()
             for feed in self._feeds:
-                self._dispatch(feed.recogniser.finish())
+                try:
+                    self._dispatch(feed.recogniser.finish())
+                except Exception as error:  # noqa: BLE001 - the others have something to say too
+                    self._note(feed, f"its last tracks could not be ended: {_text(error)}", error)
 
     def _serve(self) -> None:
         replayed = self._in_order_of_time()
@@ -115,36 +129,54 @@ class Loop:
     def _frames_of(self, feed: CameraFeed, replay: Replay) -> Iterator[tuple[CameraFeed, Frame]]:
         try:
             for frame in replay:
-                if self._seconds is not None and (frame.position_s or 0.0) >= self._seconds:
+                if feed.given_up or (self._seconds is not None and (frame.position_s or 0.0) >= self._seconds):
                     return
                 yield feed, frame
-        except SourceError as error:
-            # The others go on; the summary says which one failed and why.
-            log.error("camera %s: %s", replay.camera, error)  # noqa: TRY400 - the message is for people
+        except Exception as error:  # noqa: BLE001 - a third party's source may raise anything; the others go on
+            if not isinstance(error, SourceError):
+                feed.given_up = _text(error)
+            log.error("camera %s: %s", replay.camera, _text(error))  # noqa: TRY400 - the message is for people
 
     def _handle(self, feed: CameraFeed, frame: Frame) -> None:
-        """Recognise one frame; one that cannot be handled is counted and left out."""
+        """Recognise one frame; one that cannot be handled is counted and left out, a camera of such frames given up."""
         try:
             events = feed.recogniser.process(frame)
-        except Exception as error:
-            feed.failures += 1
+        except Exception as error:  # noqa: BLE001 - engines are extensions; a bad frame must not end the run
+            self._note(feed, f"frame {frame.index} could not be handled: {_text(error)}", error)
             feed.failures_in_a_row += 1
-            feed.last_error = str(error) if isinstance(error, OptiMindError) else f"{type(error).__name__}: {error}"
-            log.warning(
-                "camera %s: frame %d could not be handled: %s",
-                frame.camera,
-                frame.index,
-                feed.last_error,
-                exc_info=log.isEnabledFor(logging.DEBUG),
-            )
             if feed.failures_in_a_row >= _FAILURES_BEFORE_OFF:
-                raise
+                feed.given_up = (
+                    f"{feed.failures_in_a_row} frames in a row could not be handled, the last: {_text(error)}"
+                )
+                log.error("camera %s is given up: %s", frame.camera, feed.given_up)  # noqa: TRY400 - for people
+                feed.capture.stop()
             return
         feed.failures_in_a_row = 0
         feed.processed += 1
         self._dispatch(events)
-        if self._watchers:
-            views = feed.recogniser.views(frame.captured_at)
-            for watcher in self._watchers:
-                if not watcher(frame, views):
-                    self._stop.set()
+        self._watch(feed, frame)
+
+    def _note(self, feed: CameraFeed, text: str, error: Exception) -> None:
+        feed.failures += 1
+        feed.last_error = _text(error)
+        log.warning("camera %s: %s", feed.capture.camera, text)
+        log.debug("camera %s failed here", feed.capture.camera, exc_info=error)
+
+    def _watch(self, feed: CameraFeed, frame: Frame) -> None:
+        if not self._watchers:
+            return
+        views = feed.recogniser.views(frame.captured_at)
+        for watcher in list(self._watchers):
+            try:
+                goes_on = watcher(frame, views)
+            except Exception as error:
+                log.warning("the picture cannot be shown any more: %s", _text(error))
+                log.debug("a watcher failed here", exc_info=error)
+                self._watchers.remove(watcher)
+                continue
+            if not goes_on:
+                self._stop.set()
+
+
+def _text(error: Exception) -> str:
+    return str(error) if isinstance(error, OptiMindError) else f"unexpected {type(error).__name__}: {error}"

@@ -15,6 +15,8 @@ __all__ = ["MarkWriter"]
 log = logging.getLogger(__name__)
 
 _RETRY_S = 5.0
+_FAILURES_AT_ONCE = 2
+"""One failure may be that mark's own; two are the ledger's, and each may take the time of a lock."""
 
 
 class MarkWriter:
@@ -58,23 +60,28 @@ class MarkWriter:
         recently = self._failed_at is not None and self._monotonic() - self._failed_at < _RETRY_S
         if recently and not now:
             return False
+        failures = 0
         for key, mark in list(self._waiting.items()):
             try:
                 row = self._ledger.record(mark, self._sinks)
-            except StorageError as error:
+            except Exception as error:  # noqa: BLE001 - a mark that the ledger cannot take must not hold up the others
                 self._fail(error)
-                return False
+                failures += 1
+                if failures >= _FAILURES_AT_ONCE:
+                    break
+                continue
             del self._waiting[key]
             if row.record_id not in self._known:
                 self._known.add(row.record_id)
                 self._on_new(row)
-        if self._failed_at is not None:
+        if not self._waiting and self._failed_at is not None:
             log.warning("the ledger can be written again; nothing was lost")
             self._failed_at, self.error = None, ""
-        return True
+        return not self._waiting
 
-    def _fail(self, error: StorageError) -> None:
-        if self._failed_at is None:
-            log.error("the ledger cannot be written; marks wait in memory: %s", error)
+    def _fail(self, error: Exception) -> None:
+        text = str(error) if isinstance(error, StorageError) else f"unexpected {type(error).__name__}: {error}"
+        if text != self.error:
+            log.error("the ledger cannot be written; marks wait in memory: %s", text)
         self._failed_at = self._monotonic()
-        self.error = str(error)
+        self.error = text

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
+from datetime import tzinfo
 from pathlib import Path
 
 import cv2
 import cvzone
 
 from optimind.core.types import Frame, Image
-from optimind.errors import OptiMindError
+from optimind.errors import OptiMindError, UsageError
 from optimind.pipeline.recogniser import TrackView
 
 __all__ = ["Snapshot", "Window", "can_show_window", "draw"]
@@ -19,6 +21,7 @@ _NAMED = (60, 150, 40)
 _UNKNOWN = (50, 50, 200)
 _UNDECIDED = (150, 150, 150)
 _LONGEST_LABEL = 40
+_WINDOW_TRIAL_S = 15.0
 
 
 def draw(image: Image, views: list[TrackView], caption: str) -> Image:
@@ -58,12 +61,18 @@ def _text(picture: Image, text: str, where: tuple[int, int], scale: float, colou
 
 
 def can_show_window() -> bool:
-    """Whether a window can be opened: somebody sits at a screen, and this OpenCV has a window system."""
+    """Whether a window can be opened: somebody sits at a screen, and this OpenCV has a window system that works."""
     if not sys.stderr.isatty():
         return False
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return False
-    return "GUI:                           NONE" not in cv2.getBuildInformation()
+    # A screen that does not answer makes the window system end its whole process, so another one has to try.
+    trial = [sys.executable, "-c", "import cv2; cv2.namedWindow('OptiMind'); cv2.waitKey(1)"]
+    try:
+        done = subprocess.run(trial, capture_output=True, timeout=_WINDOW_TRIAL_S, check=False)  # noqa: S603 - our own
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 class Window:
@@ -92,10 +101,16 @@ class Window:
 
 
 class Snapshot:
-    """Keeps the frame on which most people were named, and writes it as a picture at the end."""
+    """Keeps the frame on which most people were named, and writes it as a picture at the end.
 
-    def __init__(self, path: Path) -> None:
+    Times are shown in ``zone``. Raises :class:`UsageError` where ``path`` can be no picture.
+    """
+
+    def __init__(self, path: Path, zone: tzinfo) -> None:
+        if not path.parent.is_dir() or not cv2.haveImageWriter(str(path)):
+            raise UsageError(f"--snapshot {path} can be no picture", mend="name a .png or .jpg in a folder that exists")
         self._path = path
+        self._zone = zone
         self._most = (-1, -1)
         self._frame: Frame | None = None
         self._views: list[TrackView] = []
@@ -113,10 +128,11 @@ class Snapshot:
         if self._frame is None:
             return
         frame = self._frame
-        picture = draw(frame.image, self._views, f"{frame.camera}  {frame.captured_at:%Y-%m-%d %H:%M:%S} UTC")
-        suffix = self._path.suffix or ".png"
+        picture = draw(
+            frame.image, self._views, f"{frame.camera}  {frame.captured_at.astimezone(self._zone):%Y-%m-%d %H:%M:%S}"
+        )
         try:
-            _, data = cv2.imencode(suffix, picture)
+            _, data = cv2.imencode(self._path.suffix, picture)
             self._path.write_bytes(data.tobytes())
         except (OSError, cv2.error) as error:
             raise OptiMindError(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,18 +49,23 @@ class TrackView:
     undecided: bool
 
 
+class _Sample(NamedTuple):
+    """One embedding (dimension,) of a track and when its picture was taken."""
+
+    at: datetime
+    vector: NDArray[np.float64]
+
+
 @dataclass(slots=True, eq=False)
 class _Subject:
     """What is known of one track besides where it is."""
 
     track: Track
-    samples: deque[NDArray[np.float64]]
+    samples: deque[_Sample]
     sampled_at: datetime | None = None
-    foreign: list[NDArray[np.float64]] = field(default_factory=list)
-    foreign_since_at: datetime | None = None
+    foreign: list[_Sample] = field(default_factory=list)
     match: Match | None = None
     identity: Match | None = None
-    identities: int = 0
     reported_at: datetime | None = None
 
     @property
@@ -178,17 +185,16 @@ class Recogniser:
 
     def _learn(self, subject: _Subject, vector: NDArray[np.float64], at: datetime) -> None:
         subject.sampled_at = at
+        sample = _Sample(at, vector)
         if self._looks_foreign(subject, vector):
-            subject.foreign.append(vector)
-            subject.foreign_since_at = subject.foreign_since_at or at
+            subject.foreign.append(sample)
             if len(subject.foreign) < 2:
                 return
             # One odd sample is a blurred picture; two in a row are another person in the same place.
-            subject = self._replace(subject)
+            subject = self._replace(subject, subject.foreign)
         else:
             subject.foreign.clear()
-            subject.foreign_since_at = None
-            subject.samples.append(vector)
+            subject.samples.append(sample)
         self._identify(subject)
 
     def _looks_foreign(self, subject: _Subject, vector: NDArray[np.float64]) -> bool:
@@ -198,33 +204,53 @@ class Recogniser:
             known = self._identifier.distance_to(vector, subject.identity.person_id)
             if known <= _FOREIGN_DISTANCE:
                 return False
-        return float(np.linalg.norm(vector - np.mean(subject.samples, axis=0))) > _FOREIGN_DISTANCE
+        usual = np.mean([sample.vector for sample in subject.samples], axis=0)
+        return float(np.linalg.norm(vector - usual)) > _FOREIGN_DISTANCE
 
-    def _replace(self, subject: _Subject) -> _Subject:
-        """End ``subject`` where its foreign samples began, and begin a new one with them."""
-        began_at = subject.foreign_since_at or subject.track.last_seen_at
+    def _replace(self, subject: _Subject, samples: Sequence[_Sample]) -> _Subject:
+        """End ``subject`` where ``samples`` began, which are of another person, and begin a new one with them."""
+        began_at = samples[0].at
         successor = self._subject_of(self._tracker.split(subject.track, began_at))
-        successor.samples.extend(subject.foreign)
+        successor.samples.extend(samples)
         successor.sampled_at = subject.sampled_at
         subject.track.last_seen_at = max(subject.track.first_seen_at, began_at)
         self._end(subject.track)
         return successor
 
     def _identify(self, subject: _Subject) -> None:
+        match = self._match(subject)
+        if match.verdict is Verdict.ACCEPTED and subject.identity is not None:
+            turned = self._samples_of_another(subject, subject.identity.person_id, match.person_id)
+            if turned:
+                # The face turned into another one so smoothly that no sample stood out: to each what is theirs.
+                subject.match = subject.identity
+                subject = self._replace(subject, turned)
+                match = self._match(subject)
+        subject.match = match
+        if match.verdict is Verdict.ACCEPTED:
+            subject.identity = match
+
+    def _match(self, subject: _Subject) -> Match:
         taken = [
             other.identity.person_id
             for other in self._subjects.values()
             if other is not subject and other.identity is not None and other.is_identified
         ]
-        samples: Vectors = np.array(subject.samples)
-        match = self._identifier.identify(samples, taken=taken)
-        subject.match = match
-        if match.verdict is not Verdict.ACCEPTED:
-            return
-        if subject.identity is None or subject.identity.person_id != match.person_id:
-            subject.identities += 1
-            subject.reported_at = None
-        subject.identity = match
+        samples: Vectors = np.array([sample.vector for sample in subject.samples])
+        return self._identifier.identify(samples, taken=taken)
+
+    def _samples_of_another(self, subject: _Subject, before: str, now: str) -> list[_Sample]:
+        """The samples since the last one that is nearer to ``before`` than to ``now``; none where the two are one."""
+        if before == now:
+            return []
+        found: list[_Sample] = []
+        for sample in subject.samples:
+            to_before = self._identifier.distance_to(sample.vector, before)
+            if to_before < self._identifier.distance_to(sample.vector, now):
+                found = []
+            else:
+                found.append(sample)
+        return found or [subject.samples[-1]]
 
     def _report(self, subject: _Subject, at: datetime) -> None:
         """Tell of an identified track when it is new, and again when it is time."""
@@ -244,7 +270,7 @@ class Recogniser:
             Sighting(
                 at=track.last_seen_at,
                 camera=self._camera,
-                sighting_id=f"{self._prefix}-{track.number}.{subject.identities}",
+                sighting_id=f"{self._prefix}-{track.number}",
                 person_id=match.person_id,
                 name=match.name,
                 first_seen_at=track.first_seen_at,
@@ -269,7 +295,7 @@ class Recogniser:
         if track.detections >= self._settings.min_samples:
             self.counts["tracks"] += 1
             self.counts["unknown_tracks"] += person_id is None
-        self.counts["sightings"] += subject.identities
+        self.counts["sightings"] += person_id is not None
         self._events.append(
             TrackEnded(
                 at=track.last_seen_at,

@@ -29,8 +29,8 @@ def summarise(
         {
             "id": feed.capture.camera,
             "frames": _frames([feed]),
-            "state": feed.capture.state,
-            "reason": feed.capture.reason,
+            "state": feed.state,
+            "reason": feed.reason,
         }
         for feed in feeds
     ]
@@ -64,8 +64,10 @@ def attention(
     for feed in feeds:
         camera = f"camera {feed.capture.camera}"
         # An ended recording's reason is what it did not give.
-        if feed.capture.state in ("failed", "ended") and feed.capture.reason:
-            found.append(f"{camera}: {feed.capture.reason}")
+        if feed.state in ("failed", "ended") and feed.reason:
+            found.append(f"{camera}: {feed.reason}")
+        elif not feed.capture.counts.read:
+            found.append(f"{camera}: it gave no picture")
         if feed.failures:
             found.append(f"{camera}: {feed.failures} frames could not be handled, the last: {feed.last_error}")
     for state in plugins:

@@ -17,6 +17,7 @@ from optimind.plugin_api import (
     Settings,
     Sighting,
     TrackEnded,
+    session_date,
 )
 
 __all__ = ["AttendancePlugin", "AttendanceSettings"]
@@ -71,16 +72,15 @@ class AttendancePlugin(Plugin):
         return [self._mark(sighting)]
 
     def _ended(self, track: TrackEnded) -> list[Event]:
-        over = [key for key in self._marked_at if key.rpartition(".")[0] == track.track_id]
-        for key in over:
-            del self._marked_at[key]
-        return [self._mark(self._waiting.pop(key)) for key in over if key in self._waiting]
+        self._marked_at.pop(track.track_id, None)
+        last = self._waiting.pop(track.track_id, None)
+        return [self._mark(last)] if last else []
 
     def _mark(self, sighting: Sighting) -> AttendanceMarked:
         return AttendanceMarked(
             at=sighting.at,
             camera=sighting.camera,
-            date=sighting.first_seen_at.astimezone(self._zone).date(),
+            date=session_date(sighting.first_seen_at, self._zone),
             session=self._session,
             status=AttendanceStatus.PRESENT,
             sighting=sighting,

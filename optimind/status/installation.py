@@ -6,6 +6,7 @@ The parts that are asked are imported only when they are, because they need inst
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -76,18 +77,17 @@ def _encode(path: Path) -> str:
 def ledger_items(config: Config, data: Path | None) -> Iterable[Item]:
     """Whether the ledger opens. One that is not there yet is not made: that is the first run's work."""
     from optimind.app import ledger_url  # noqa: PLC0415  needs installed packages
-    from optimind.storage import open_ledger  # noqa: PLC0415  needs installed packages
+    from optimind.storage import ledger_file, open_ledger  # noqa: PLC0415  needs installed packages
 
     url = ledger_url(config, data)
-    kind, _, place = url.partition(":///")
+    path = ledger_file(url)
     item = Item("ledger", "database", "ok", "", "opens")
-    if kind.startswith("sqlite"):
-        path = Path(place.partition("?")[0])
+    if path is not None:
         if not path.exists():
             return [replace(item, found=f"{path.name} is not made yet; the first run makes it")]
         item = replace(item, found=f"{path.name} opens")
     with open_ledger(url):
-        return [replace(item, found=item.found or f"{kind.partition(':')[0].partition('+')[0]} server answers")]
+        return [replace(item, found=item.found or f"{re.split('[+:]', url)[0]} server answers")]
 
 
 def sheets_items(config: Config) -> Iterable[Item]:

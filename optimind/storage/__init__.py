@@ -1,6 +1,7 @@
 """The ledger and the outbox, in SQLite or any other database that SQLAlchemy speaks."""
 
+from optimind.storage.database import ledger_file
 from optimind.storage.ledger import Ledger, open_ledger
 from optimind.storage.outbox import Outbox
 
-__all__ = ["Ledger", "Outbox", "open_ledger"]
+__all__ = ["Ledger", "Outbox", "ledger_file", "open_ledger"]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from filelock import FileLock
 from filelock import Timeout as LockTimeout
@@ -17,9 +18,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, m
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from optimind.errors import StorageError
+from optimind.errors import StorageError, UsageError
 
-__all__ = ["Database"]
+__all__ = ["Database", "ledger_file"]
 
 _BUSY_S = 10
 _OPENING_S = 60
@@ -46,15 +47,20 @@ class Database:
     ``place`` names it in messages, without a password; ``path`` is the file of an SQLite database, else None.
     """
 
-    def __init__(self, url: str) -> None:
-        """Open ``url``, creating what is missing. Raises :class:`StorageError`, which says how to mend it."""
+    def __init__(self, url: str, *, create: bool = True) -> None:
+        """Open ``url``, creating what is missing. Raises :class:`StorageError`, which says how to mend it.
+
+        Without ``create`` a missing SQLite file is not made, but raises :class:`UsageError`.
+        """
         parsed = _parsed(url)
         self.place = parsed.render_as_string(hide_password=True)
         self.path = _file_of(parsed)
         self._read_only = parsed.query.get("mode") == "ro"
         if self.path is not None:
             self.place = f"the ledger {self.path}"
-            if not self._read_only:
+            if not create:
+                _require_file(self.path)
+            elif not self._read_only:
                 _create_file(self.path)
         self._engine = self._connectable(parsed)
         self._writing_engine = self._engine.execution_options(**{_WRITES: True})
@@ -183,6 +189,11 @@ class Database:
         )
 
 
+def ledger_file(url: str) -> Path | None:
+    """Return the file of an SQLite ledger, None for a database server. Raises :class:`StorageError` for no ledger."""
+    return _file_of(_parsed(url))
+
+
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
@@ -202,7 +213,23 @@ def _parsed(url: str) -> URL:
 def _file_of(url: URL) -> Path | None:
     if url.get_backend_name() != "sqlite":
         return None
-    return Path(str(url.database).removeprefix("file:")).absolute()
+    name = str(url.database)
+    if name.startswith("file:"):
+        # A URL in the URL: SQLite decodes it once more.
+        name = unquote(name.removeprefix("file:"))
+    return Path(name).absolute()
+
+
+def _require_file(path: Path) -> None:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        raise UsageError(
+            f"there is no ledger at {path}",
+            mend="name the right folder with --data or in config.yaml; the first run makes it: python main.py run",
+        ) from None
+    except OSError:
+        return  # opening it says why
 
 
 def _create_file(path: Path) -> None:

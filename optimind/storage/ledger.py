@@ -5,7 +5,6 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Self
 
 from sqlalchemy import insert, select, update
@@ -31,9 +30,12 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def open_ledger(url: str) -> "Ledger":
-    """Open the ledger at the database ``url``, creating it where it is missing. Raises :class:`StorageError`."""
-    return Ledger(url)
+def open_ledger(url: str, *, create: bool = True) -> "Ledger":
+    """Open the ledger at the database ``url``, creating it where it is missing. Raises :class:`StorageError`.
+
+    Without ``create``, for those who only read, a missing SQLite file raises :class:`UsageError`.
+    """
+    return Ledger(url, create=create)
 
 
 class Ledger:
@@ -43,9 +45,12 @@ class Ledger:
     object stays usable: once the disk has room again, the same call succeeds.
     """
 
-    def __init__(self, url: str, *, clock: Callable[[], dt.datetime] = _now) -> None:
-        """Open ``url``, for example ``sqlite:///data/optimind.db``; ``clock`` returns the current aware time."""
-        self._database = Database(url)
+    def __init__(self, url: str, *, clock: Callable[[], dt.datetime] = _now, create: bool = True) -> None:
+        """Open ``url``, for example ``sqlite:///data/optimind.db``; ``clock`` returns the current aware time.
+
+        For ``create`` see :func:`open_ledger`.
+        """
+        self._database = Database(url, create=create)
         self._clock = clock
         self.outbox = Outbox(self._database, clock)
 
@@ -97,7 +102,7 @@ class Ledger:
         """Return the records of ``session`` and ``date`` (None: of all), ordered by date, session, name and person."""
         query = select(Record)
         if session is not None:
-            query = query.where(Record.session == session)
+            query = query.where(Record.session == _storable(session))
         if date is not None:
             query = query.where(Record.date == date)
         with self._database.reading() as transaction:
@@ -117,9 +122,8 @@ class Ledger:
             record = _new_record(key, mark, now)
             session.add(record)
             session.flush()
-        evidence = _keep_sighting(session, key, mark.sighting)
-        if evidence is not None:
-            _recompute(record, mark, evidence)
+        if _keep_sighting(session, key, mark.sighting):
+            _recompute(session, record, mark)
         if as_row(record) != before:
             record.version += 1
             record.updated_at = now
@@ -155,40 +159,48 @@ def _new_record(key: str, mark: AttendanceMarked, now: dt.datetime) -> Record:
     )
 
 
-def _keep_sighting(session: Session, key: str, sighting: Sighting) -> list[Any] | None:
-    """Store the newest state of ``sighting``; return all evidence for the record, None if what is stored is newer."""
+def _keep_sighting(session: Session, key: str, sighting: Sighting) -> bool:
+    """Store the newest state of ``sighting`` as evidence for the record ``key``; False if what is stored is newer."""
     columns = StoredSighting.__table__.columns
-    # Rows instead of objects: this runs several times a second on small machines.
-    stored = session.execute(select(*columns).where(columns.record_id == key)).all()
     values = {
         "sighting_id": _storable(sighting.sighting_id),
         "record_id": key,
         "camera": _storable(sighting.camera),
-        "first_seen_at": sighting.first_seen_at.astimezone(dt.UTC),
-        "last_seen_at": sighting.last_seen_at.astimezone(dt.UTC),
+        "first_seen_at": sighting.first_seen_at,
+        "last_seen_at": sighting.last_seen_at,
         "similarity": sighting.similarity,
         "margin": sighting.margin,
         "samples": sighting.samples,
         "embedder": _storable(sighting.embedder),
     }
-    others = [row for row in stored if row.sighting_id != values["sighting_id"]]
-    if len(others) == len(stored):
+    mine = (columns.record_id == key, columns.sighting_id == values["sighting_id"])
+    stored_at = session.scalar(select(columns.last_seen_at).where(*mine))
+    if stored_at is None:
         session.execute(insert(StoredSighting).values(**values))
-    elif any(row.last_seen_at > sighting.last_seen_at for row in stored if row not in others):
-        return None
+    elif stored_at > sighting.last_seen_at:
+        return False
     else:
-        mine = (StoredSighting.record_id == key, StoredSighting.sighting_id == values["sighting_id"])
         session.execute(update(StoredSighting).where(*mine).values(**values), execution_options=_NO_SYNC)
-    return [*others, SimpleNamespace(**values)]
+    return True
 
 
-def _recompute(record: Record, mark: AttendanceMarked, evidence: Sequence[Any]) -> None:
-    """Derive the record from all of its sightings, so that the order in which they came does not matter."""
-    best = max(evidence, key=lambda sighting: (sighting.similarity, sighting.margin, sighting.sighting_id))
-    record.first_seen_at = min(sighting.first_seen_at for sighting in evidence)
-    record.last_seen_at = max(sighting.last_seen_at for sighting in evidence)
-    record.seconds_seen = seconds_seen((sighting.first_seen_at, sighting.last_seen_at) for sighting in evidence)
-    record.camera, record.similarity, record.margin = best.camera, best.similarity, best.margin
+def _recompute(session: Session, record: Record, mark: AttendanceMarked) -> None:
+    """Derive the record from all of its sightings, so that the order in which they came does not matter.
+
+    A day's sightings of one person may be thousands, and this runs several times a second on small machines: so the
+    database finds the best one, and of the others the two times are all that is fetched.
+    """
+    columns = StoredSighting.__table__.columns
+    own = columns.record_id == record.record_id
+    order = (columns.similarity.desc(), columns.margin.desc(), columns.sighting_id.desc())
+    best = session.execute(
+        select(columns.camera, columns.similarity, columns.margin).where(own).order_by(*order).limit(1)
+    ).one()
+    spans = session.execute(select(columns.first_seen_at, columns.last_seen_at).where(own)).all()
+    record.first_seen_at = min(first for first, _ in spans)
+    record.last_seen_at = max(last for _, last in spans)
+    record.seconds_seen = seconds_seen((first, last) for first, last in spans)
+    record.camera, record.similarity, record.margin = best
     record.name, record.status = _storable(mark.sighting.name), str(mark.status)
 
 

@@ -28,7 +28,7 @@ def a_sighting(
     return Sighting(
         at=at,
         camera=camera,
-        sighting_id=f"{track_id}.1",
+        sighting_id=track_id,
         person_id=person_id,
         name=name,
         first_seen_at=_START,

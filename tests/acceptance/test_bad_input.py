@@ -8,11 +8,12 @@ import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from program import Program
+
+from optimind.gallery import GalleryFile, Sample, save_gallery
 
 
 class Hostile:
@@ -30,12 +31,11 @@ def _pickled(path: Path, content: object) -> Path:
     return path
 
 
-def _gallery(folder: Path, embedder: str | None = None) -> Path:
-    content: dict[str, Any] = {"encodings": [np.zeros(128)], "names": ["Anna"]}
-    if embedder:
-        people = {"person_ids": ["anna"], "embedder": embedder}
-        content["optimind"] = {"format": 1, **people}
-    return _pickled(folder / "gallery.pickle", content)
+def _gallery(folder: Path, embedder: str = "dlib-resnet-v1") -> Path:
+    path = folder / "gallery.pickle"
+    anna = Sample(embedding=np.full(128, 0.1), person_id="anna", name="Anna")
+    save_gallery(path, GalleryFile(embedder=embedder, dimension=128, samples=(anna,)))
+    return path
 
 
 @pytest.fixture

@@ -284,6 +284,19 @@ def test_imported_people_stay(dataset: Path, output: Path) -> None:
     assert encode(dataset, output)[0].people == 4
 
 
+def test_imported_people_whom_another_embedder_drops_are_named(dataset: Path, output: Path) -> None:
+    output.parent.mkdir()
+    vectors = np.eye(50)
+    imported = [Sample(person, f"{person} Berg", vectors[number]) for number, person in enumerate(["Iris", "Ole", "p1"])]
+    save_gallery(output, GalleryFile("fake-v0", 50, (*imported, imported[0])))
+    report, _ = encode(dataset, output)
+    (warning,) = [warning for warning in report.warnings if warning.kind == "imported_dropped"]
+    # p1 has photographs now, and is not lost.
+    assert warning.detail.startswith("Iris Berg, Ole Berg: imported encodings of fake-v0")
+    assert (report.people, report.needs_a_person) == (3, True)
+    assert not encode(dataset, output)[0].warnings
+
+
 def test_progress_counts_to_the_end(dataset: Path, output: Path) -> None:
     encode(dataset, output)
     photograph(dataset / "p4/0.png", 4)

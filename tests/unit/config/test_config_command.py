@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 from optimind.cli.config import app
@@ -89,6 +93,17 @@ def test_the_repositorys_own_file_is_right(repository: Path) -> None:
             "plugins: {bel: {enabled: no}}\nengine: dlibb+x",
             ['config.yaml:2: engine: there is no engine called "dlibb+x"'],
         ),
+        (
+            "sheets: {spreadshet: abc, credentials: {file: k.json}}",
+            [
+                "config.yaml:1: sheets.spreadsheet: is missing; add this key",
+                'config.yaml:1: sheets.spreadshet: unknown key; did you mean "spreadsheet"?',
+            ],
+        ),
+        (
+            "sheets: {credentials: {file: k.json}}",
+            ["config.yaml:1: sheets.spreadsheet: is missing; add this key"],
+        ),
         ("plugins_folder: yours", ["config.yaml:1: plugins_folder: ", "/yours is not a folder"]),
     ],
 )
@@ -104,6 +119,32 @@ def test_a_wrong_file(text: str, said: list[str], folder: Path) -> None:
 def test_a_named_file_that_is_not_there(folder: Path) -> None:
     result = CliRunner().invoke(app, ["show", "--config", "other.yaml"])
     assert fault(result) == ["other.yaml: there is no such file"]
+
+
+NARROW = {**os.environ, "PYTHONIOENCODING": "ascii"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text", "code"),
+    [
+        (["check", "--json"], "engine: Größe", 2),
+        (["check", "--json"], "plugins_folder: mine\nplugins: {bell: {}}", 0),
+        (["show"], "cameras: [{id: a, source: Tür.mp4}]\nsinks: {x: {'\\U0001F600': \"\\U0001F600\"}}", 0),
+    ],
+)
+def test_what_programs_read_is_written_on_any_terminal(
+    arguments: list[str], text: str, code: int, folder: Path, repository: Path
+) -> None:
+    name = "größe.yaml"
+    (folder / name).write_text(text, encoding="utf-8")
+    command = [sys.executable, str(repository / "main.py"), "config", *arguments, "--config", name]
+    done = subprocess.run(command, cwd=folder, env=NARROW, capture_output=True, check=False)
+    assert (done.returncode, b"unexpected" in done.stderr) == (code, False), done.stderr
+    read = yaml.safe_load(done.stdout)  # JSON is YAML
+    if arguments == ["show"]:
+        assert read["cameras"][0]["source"] == "Tür.mp4"
+    else:
+        assert name in (read["file"] if code == 0 else read["errors"][0])
 
 
 def test_show(folder: Path) -> None:

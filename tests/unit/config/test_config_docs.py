@@ -12,6 +12,9 @@ from pydantic.fields import FieldInfo
 
 from optimind.config import CameraSettings, Config, load_config
 from optimind.plugin_api import Secret
+from optimind.plugins.attendance import AttendanceSettings
+from optimind.sinks.sheets import SheetsSettings
+from optimind.vision.face_recognition_engine import HOG_WINDOW_PX, LARGEST_ENLARGEMENT
 
 # A setting that is off: a # with no word behind a single blank.
 OFF = re.compile(r"^#(?=\S|  )", re.MULTILINE)
@@ -21,14 +24,29 @@ def every_field(model: type[BaseModel] = Config, prefix: str = "") -> list[tuple
     found = []
     for name, field in model.model_fields.items():
         found.append((f"{prefix}{name}", field))
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            found += every_field(field.annotation, f"{prefix}{name}.")
+        if is_group(field):
+            found += every_field(field.annotation, f"{prefix}{name}.")  # type: ignore[arg-type]  # a group is a model
         if CameraSettings in get_args(field.annotation):
             found += every_field(CameraSettings, f"{prefix}{name}[].")
     return found
 
 
-FIELDS = dict(every_field())
+def is_group(field: FieldInfo) -> bool:
+    kind = field.annotation
+    return isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not Secret
+
+
+# The settings of the extensions that come with OptiMind stand in the same file and on the same page.
+EXTENSIONS: dict[tuple[str, ...], type[BaseModel]] = {
+    ("plugins", "attendance"): AttendanceSettings,
+    ("sheets",): SheetsSettings,
+}
+FIELDS = dict(
+    [
+        *every_field(),
+        *(field for path, model in EXTENSIONS.items() for field in every_field(model, f"{'.'.join(path)}.")),
+    ]
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +74,21 @@ def words(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def limits_of(key: str) -> tuple[str, str] | None:
-    """The least and most of a number, in words."""
-    bounds = {name: getattr(m, name) for m in FIELDS[key].metadata for name in ("ge", "le") if hasattr(m, name)}
-    return (words(bounds["ge"]), words(bounds["le"])) if len(bounds) == 2 else None
+def range_of(key: str) -> str:
+    """The range of a number, or of the length of a text, in words; empty where there is none."""
+    names = ("ge", "gt", "le", "min_length", "max_length")
+    bounds = {name: words(getattr(m, name)) for m in FIELDS[key].metadata for name in names if hasattr(m, name)}
+    match bounds:
+        case {"ge": least, "le": most}:
+            return f"{least} to {most}"
+        case {"gt": limit, "le": most}:
+            return f"above {limit}, up to {most}"
+        case {"min_length": least, "max_length": most}:
+            return f"{least} to {most} characters"
+    return ""
 
 
-NUMBERS = [key for key in FIELDS if limits_of(key)]
+RANGES = [key for key in FIELDS if range_of(key)]
 
 
 def test_the_example_is_right_as_it_is(repository: Path) -> None:
@@ -72,18 +98,23 @@ def test_the_example_is_right_as_it_is(repository: Path) -> None:
 
 
 def test_every_value_of_the_example_is_the_default(repository: Path) -> None:
-    example = load_config(repository / "config.yaml").model_dump(exclude={"cameras"})
-    defaults = Config().model_dump(exclude={"cameras"})
+    config = load_config(repository / "config.yaml")
+    example = config.model_dump(exclude={"cameras", "plugins"})
+    defaults = Config().model_dump(exclude={"cameras", "plugins"})
     for key in ("gallery", "data"):
         defaults[key] = repository / defaults[key]
     assert example == defaults
+    assert config.enabled_names("plugin") == Config().enabled_names("plugin") == ["attendance"]
+    assert config.section(AttendanceSettings, ("plugins", "attendance")) == AttendanceSettings()
 
 
 def test_the_example_with_everything_on(everything_on: Config, tmp_path: Path) -> None:
     assert [camera.id for camera in everything_on.cameras] == ["camera-1", "room-101", "room-102", "room-103"]
     assert isinstance(everything_on.cameras[2].source, Secret)
     assert everything_on.enabled("sink", "sheets")
-    assert set(everything_on.sheets or {}) == {"spreadsheet", "credentials", "endpoint"}
+    sheets = everything_on.section(SheetsSettings, ("sheets",))
+    assert sheets == SheetsSettings(spreadsheet=sheets.spreadsheet, credentials=sheets.credentials)
+    assert set(everything_on.sheets or {}) == set(SheetsSettings.model_fields)
     assert everything_on.plugins_folder == tmp_path / "my-plugins"
     # What stands behind the # is what holds without it.
     assert everything_on.database_url() == f"sqlite:///{tmp_path / 'data/optimind.db'}"
@@ -102,7 +133,7 @@ def test_every_setting_is_in_the_example(key: str, everything_on: Config) -> Non
 @pytest.mark.parametrize("key", FIELDS)
 def test_every_setting_is_in_the_manual_with_its_default(key: str, manual: str) -> None:
     rows = [row for row in manual.splitlines() if row.startswith(f"| `{key}` |")]
-    if any(other.startswith(f"{key}.") for other in FIELDS):
+    if is_group(FIELDS[key]):
         assert not rows  # a group: its keys have the rows
         return
     assert len(rows) == 1, key
@@ -118,20 +149,32 @@ def test_every_setting_is_in_the_manual_with_its_default(key: str, manual: str) 
         assert shown == f"`{words(default)}`"
 
 
-@pytest.mark.parametrize("key", NUMBERS)
+@pytest.mark.parametrize("key", RANGES)
 def test_ranges_are_the_models(key: str, manual: str, example: str) -> None:
-    limits = limits_of(key)
-    assert limits is not None
+    limits = range_of(key)
     (row,) = [row for row in manual.splitlines() if row.startswith(f"| `{key}` |")]
-    assert row.split("|")[4].strip() == f"{limits[0]} to {limits[1]}"
+    assert row.split("|")[4].strip() == limits
     name = key.rpartition(".")[2]
     lines = example.splitlines()
-    end = next(number for number, line in enumerate(lines) if line.strip().startswith(f"{name}:"))
-    start = next(number for number in range(end, 0, -1) if not lines[number - 1].strip().startswith("#"))
+    end = next(number for number, line in enumerate(lines) if line.strip(" #").startswith(f"{name}:"))
+    start = next(number for number in range(end, 0, -1) if not re.match(r"\s*#( |  # )[A-Za-z]", lines[number - 1]))
     comment = " ".join(line.strip(" #") for line in lines[start:end])
-    least = "min_samples" if name == "max_samples" else limits[0]
-    assert re.search(rf"from {re.escape(least)} to {re.escape(limits[1])}(?:\.0)?\b", comment), comment
+    if name == "max_samples":
+        limits = limits.replace("1", "min_samples", 1)
+    assert re.search(rf"{re.escape(limits)}(?:\.0)?\b", comment), comment
 
 
-def test_the_numbers_are_all_there() -> None:
-    assert set(NUMBERS) == {key for key in FIELDS if key.startswith(("detection.", "recognition."))}
+def test_the_ranges_are_all_there() -> None:
+    assert set(RANGES) == {key for key in FIELDS if key.startswith(("detection.", "recognition."))} | {
+        "plugins.attendance.session",
+        "plugins.attendance.update_interval_s",
+        "sheets.worksheet",
+        "sheets.timeout_s",
+    }
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "docs/configuration.md"])
+def test_the_least_face_that_the_engine_finds_is_said(name: str, repository: Path) -> None:
+    text = " ".join((repository / name).read_text(encoding="utf-8").replace("\n  #", " ").split())
+    least_px = round(HOG_WINDOW_PX / LARGEST_ENLARGEMENT)
+    assert re.search(rf"engine `?face_recognition`? finds no face below {least_px}\b", text)

@@ -10,8 +10,9 @@ from typing import Literal
 import pytest
 import yaml
 from pydantic import Field, ValidationError, field_validator
+from sqlalchemy import make_url
 
-from optimind.config import CameraSettings, Config, RecognitionSettings, load_config
+from optimind.config import CameraSettings, Config, RecognitionSettings, load_config, sqlite_url
 from optimind.errors import ConfigError
 from optimind.plugin_api import Secret, Settings
 
@@ -103,6 +104,17 @@ def test_the_database(written: str | None, url: str, by_file: bool, tmp_path: Pa
     assert loaded(tmp_path, text).database_url() == url.format(base=tmp_path)
 
 
+@pytest.mark.parametrize("name", ["what?", "no#1", "100%", "%20", "a b", "ü 王", "a+b", "file:x", "a\nb"])
+def test_the_database_of_a_folder_of_any_name(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    assert make_url(sqlite_url(folder / name)).database == str(folder / name)
+    for text in ("{}", 'storage: {url: "sqlite:///data/optimind.db?timeout=5"}'):
+        url = make_url(loaded(folder, text).database_url())
+        assert url.database == str(folder / "data/optimind.db")
+        assert dict(url.query) == ({} if text == "{}" else {"timeout": "5"})
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "name", "is_on"),
     [
@@ -116,7 +128,11 @@ def test_the_database(written: str | None, url: str, by_file: bool, tmp_path: Pa
         ("sinks: {csv: {}}", "sink", "csv", True),
         ("sinks: {csv: {}}", "plugin", "csv", False),
         ("{}", "sink", "sheets", False),
-        ("sheets: {credentials: {file: x}}", "sink", "sheets", False),
+        ("sheets:", "sink", "sheets", False),
+        ("sheets: {}", "sink", "sheets", False),
+        ("sheets: {credentials: {file: x}}", "sink", "sheets", True),
+        ("sheets: {credentials: {file: x}, enabled: no}", "sink", "sheets", False),
+        ("sheets: {spreadshet: x}", "sink", "sheets", True),
         ("sheets: {spreadsheet: }", "sink", "sheets", False),
         ("sheets: {spreadsheet: x}", "sink", "sheets", True),
         ("sheets: {spreadsheet: x, enabled: no}", "sink", "sheets", False),

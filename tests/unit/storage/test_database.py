@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -11,8 +13,9 @@ from alembic.runtime.migration import MigrationContext
 from ledger_marks import make_mark, url_of
 from sqlalchemy import create_engine, event
 
-from optimind.errors import StorageError
-from optimind.storage import open_ledger
+from optimind.config import sqlite_url
+from optimind.errors import StorageError, UsageError
+from optimind.storage import ledger_file, open_ledger
 from optimind.storage.tables import Base
 
 
@@ -31,6 +34,49 @@ def test_a_relative_path_starts_at_the_current_folder(tmp_path: Path, monkeypatc
     with open_ledger("sqlite:///data/optimind.db") as ledger:
         assert ledger.path == tmp_path / "data" / "optimind.db"
     assert (tmp_path / "data" / "optimind.db").is_file()
+
+
+@pytest.mark.parametrize(
+    "name", ["what?", "no#1", "100%", "%20", "%3F?", "a b", "ü 王", "a+b", "file:x", ":memory:", "a\nb", "\udcff"]
+)
+def test_a_path_may_hold_any_character(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name / f"{name}.db"
+    url = sqlite_url(path)
+    assert ledger_file(url) == path
+    with open_ledger(url) as ledger:
+        assert ledger.path == path
+        ledger.record(make_mark())
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT count(*) FROM records").fetchone() == (1,)
+    connection.close()
+    shutil.copy(path, tmp_path / "backup?%20.db")
+    with open_ledger(f"sqlite:///file:{quote(quote(str(tmp_path / 'backup?%20.db')))}?mode=ro&uri=true") as ledger:
+        assert ledger.path == tmp_path / "backup?%20.db"
+        assert len(ledger.register()) == 1
+
+
+@pytest.mark.parametrize("place", ["none/l.db", "l.db", "file/l.db"])
+def test_reading_makes_no_ledger(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="there is no ledger at") as caught:
+        open_ledger(url_of(tmp_path / place), create=False)
+    assert str(tmp_path / place) in caught.value.message
+    assert "--data" in caught.value.mend
+    assert [file.name for file in tmp_path.rglob("*")] == ["file"]
+
+
+def test_reading_opens_what_is_there(tmp_path: Path) -> None:
+    with open_ledger(url_of(tmp_path / "l.db")) as ledger:
+        row = ledger.record(make_mark())
+    with open_ledger(url_of(tmp_path / "l.db"), create=False) as ledger:
+        assert ledger.register() == [row]
+    with pytest.raises(StorageError, match="driver that is not installed"):
+        open_ledger("postgresql+psycopg2://u:secret@host/db", create=False)
+
+
+def test_a_server_has_no_file() -> None:
+    assert ledger_file("postgresql+psycopg://u:secret@host/db") is None
 
 
 def test_a_commit_survives_a_power_cut(tmp_path: Path) -> None:
