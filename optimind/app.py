@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import time
 import uuid
@@ -13,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from optimind.config import Config
+from optimind.config import Config, sqlite_url
 from optimind.core.identification import IdentificationLimits, Identifier
 from optimind.core.types import Gallery, Vectors
 from optimind.discovery import Catalogue, discover
@@ -52,6 +53,8 @@ __all__ = [
     "make_source",
     "run",
 ]
+
+log = logging.getLogger(__name__)
 
 DEFAULT_ENGINE = "face_recognition"
 """What ``engine: auto`` takes when photographs are encoded."""
@@ -95,7 +98,7 @@ def make_source(camera: str, spec: str, plugins_folder: Path | None = None) -> S
 
 
 def _source_from(catalogue: Catalogue, camera: str, spec: str) -> Source:
-    takers: list[type[Source]] = [kind for kind in catalogue.of_kind("source") if kind.accepts(spec)]
+    takers: list[type[Source]] = [kind for kind in catalogue.of_kind("source") if _accepts(kind, spec)]
     if len(takers) > 1:
         # A special kind that someone added goes before the built-in ones, which between them accept everything.
         takers = [kind for kind in takers if not kind.__module__.startswith("optimind.sources.")]
@@ -108,6 +111,14 @@ def _source_from(catalogue: Catalogue, camera: str, spec: str) -> Source:
     return takers[0].create(camera, spec)
 
 
+def _accepts(kind: type[Source], spec: str) -> bool:
+    try:
+        return kind.accepts(spec)
+    except Exception as error:  # noqa: BLE001 - one broken kind of source must not stop the cameras of another
+        log.warning("source %s (%s) is left out: its accepts failed: %s", kind.name, kind.__module__, error)
+        return False
+
+
 def make_sheets_sink(config: Config) -> Any | None:
     """The Sheets sink as ``sheets:`` in config.yaml describes it; None where that is absent. Raises ConfigError."""
     if not config.enabled("sink", "sheets"):
@@ -118,7 +129,7 @@ def make_sheets_sink(config: Config) -> Any | None:
 
 def ledger_url(config: Config, data: Path | None = None) -> str:
     """Where the ledger is: in the folder ``data`` when given, else where the settings say."""
-    return config.database_url() if data is None else f"sqlite:///{data.resolve() / 'optimind.db'}"
+    return config.database_url() if data is None else sqlite_url(data.resolve() / "optimind.db")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +218,7 @@ def run(
                 worker.flush(_FLUSH_S)
         return RunResult(
             summary=summarise(feeds, stages, people, seconds=seconds, workers=workers, plugins=host.states),
-            attention=attention(feeds, host.states, workers),
+            attention=attention(feeds, host.states, workers, stopped=stop.is_set()),
             unsaved=writer.unsaved,
             ledger_error=writer.error,
             # A run that somebody stopped before a slow camera had answered has not failed.
@@ -234,6 +245,8 @@ def _cameras(config: Config, options: RunOptions) -> list[tuple[str, str]]:
     """Camera ids and addresses: those of the command line, else those of the settings."""
     places = {camera.id: place for place, camera in enumerate(config.cameras)}
     if options.sources:
+        if not all(text.strip() for text in options.sources):
+            raise UsageError("a --source is empty", mend="name a device number, a path, a URL or a camera's id")
         if len(set(options.sources)) < len(options.sources):
             raise UsageError("a --source is named twice", mend="name each once")
         # The id of a configured camera stands for it; anything else is an address of its own, under an id that is free.
@@ -265,7 +278,7 @@ def _engine_for(config: Config, catalogue: Catalogue, gallery: GalleryFile) -> E
             if kind.embedder_id == gallery.embedder and kind.name in catalogue.names("detector"):
                 return EngineFactory(kind.name, least, config.plugins_folder)
         raise GalleryMismatch(
-            f"the gallery was made by the embedder {gallery.embedder!r}, which is not here",
+            f"{gallery.path}: it was made by the embedder {gallery.embedder!r}, which is not here",
             mend=f"enrol again: python encode_faces.py --dataset datasets --output {gallery.path}",
         )
     factory = engine_factory(config.engine, least, config.plugins_folder)

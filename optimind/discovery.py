@@ -34,6 +34,14 @@ KINDS: dict[str, type] = {
     "plugin": Plugin,
     "sink": Sink,
 }
+_REQUIRED: dict[str, tuple[str, ...]] = {
+    "source": ("accepts", "create", "open", "read", "close"),
+    "detector": ("create", "detect"),
+    "embedder": ("embedder_id", "dimension", "create", "embed"),
+    "plugin": ("settings_type", "create", "handle", "close"),
+    "sink": ("settings_type", "create", "deliver", "close"),
+}
+"""The members that a class must bring itself; what may also be set by a constructor is not among them."""
 _BUILT_IN = ("optimind.sources", "optimind.vision", "optimind.plugins", "optimind.sinks")
 
 
@@ -88,7 +96,7 @@ class Catalogue:
         for extension in self.broken:
             if extension.name == name:
                 raise PluginError(
-                    f"the {kind} {name!r} ({extension.origin}) cannot be imported: {extension.error}",
+                    f"the {kind} {name!r} ({extension.origin}) cannot be used: {extension.error}",
                     mend=f"install what it needs or switch {name!r} off in config.yaml",
                 )
         known = ", ".join(self.names(kind)) or "none"
@@ -119,7 +127,7 @@ def _announced() -> Iterator[Extension]:
                 yield Extension("", point.name, origin, error=_reason(error))
                 continue
             if inspect.isclass(found) and protocol in found.__mro__:
-                yield Extension(kind, str(getattr(found, "name", point.name)), origin, found)
+                yield _checked(kind, str(getattr(found, "name", point.name)), origin, found)
             else:
                 yield Extension("", point.name, origin, error=f"{point.value} is no class based on {protocol.__name__}")
 
@@ -162,7 +170,16 @@ def _extensions_in(module: ModuleType, origin: str) -> Iterator[Extension]:
         for kind, protocol in KINDS.items():
             name = getattr(found, "name", None)
             if protocol in found.__mro__ and isinstance(name, str):
-                yield Extension(kind, name, origin, found)
+                yield _checked(kind, name, origin, found)
+
+
+def _checked(kind: str, name: str, origin: str, found: type[Any]) -> Extension:
+    """The extension, or why it is none: a member that its protocol asks for and that it does not bring itself."""
+    own = {member for kin in found.__mro__ if kin not in (KINDS[kind], object) for member in vars(kin)}
+    missing = [member for member in _REQUIRED[kind] if member not in own]
+    if missing:
+        return Extension("", name, origin, error=f"{found.__name__} has no {', '.join(missing)}")
+    return Extension(kind, name, origin, found)
 
 
 def _reason(error: BaseException) -> str:

@@ -5,6 +5,7 @@ This module itself needs nothing but the standard library, so that `check` can s
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,6 +13,9 @@ from collections.abc import Callable, Sequence
 from optimind.errors import OptiMindError
 
 __all__ = ["main"]
+
+_INTERRUPTED = 130
+"""What the library behind the commands makes of Ctrl-C."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,6 +31,10 @@ def _main(argv: list[str]) -> int:
     # What OpenCV and FFmpeg write by themselves is no message of ours; an error that matters reaches us as a value.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that cannot show a name shows its code instead of ending the program.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         from optimind.cli.commands import app  # noqa: PLC0415 - needs the installed packages
     except (ImportError, OSError) as error:
@@ -52,25 +60,36 @@ def _guarded(app: Callable[..., object], argv: list[str]) -> int:
     try:
         app(argv, prog_name="optimind")
     except SystemExit as stop:
-        if isinstance(stop.__context__, BrokenPipeError):
-            return _nobody_reads()
-        code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-        return 1 if code == 130 else code
-    except OptiMindError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
+        return _code_of(stop)
     except BrokenPipeError:
         return _nobody_reads()
-    except Exception as error:
-        if os.environ.get("OPTIMIND_DEBUG"):
-            raise
-        print(
-            f"error: unexpected {type(error).__name__}: {error}\n"
-            "  mend: this is a mistake in OptiMind; run again with OPTIMIND_DEBUG=1 and report what it prints",
-            file=sys.stderr,
-        )
-        return 1
+    except Exception as error:  # noqa: BLE001 - whatever it is, a user gets a message
+        return _explain(error)
     return 0
+
+
+def _code_of(stop: SystemExit) -> int:
+    if isinstance(stop.__context__, BrokenPipeError):
+        return _nobody_reads()
+    code = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    if code == _INTERRUPTED:
+        print("interrupted", file=sys.stderr)
+        return 1
+    return code
+
+
+def _explain(error: Exception) -> int:
+    if os.environ.get("OPTIMIND_DEBUG"):
+        raise error
+    if isinstance(error, OptiMindError):
+        told, code = str(error), error.exit_code
+    elif isinstance(error, OSError):
+        told, code = f"{error}\n  mend: look whether that disk is full, or the file may not be written", 1
+    else:
+        mend = "this is a mistake in OptiMind; run again with OPTIMIND_DEBUG=1 and report what it prints"
+        told, code = f"unexpected {type(error).__name__}: {error}\n  mend: {mend}", 1
+    print(f"error: {told}", file=sys.stderr)
+    return code
 
 
 def _nobody_reads() -> int:

@@ -6,7 +6,7 @@ import json
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from optimind.cli.options import ConfigOption, JsonOption
 from optimind.config import Config, load_config
@@ -40,7 +40,7 @@ def list_extensions(*, as_json: JsonOption = False, config: ConfigOption = None)
     if as_json:
         print(json.dumps(documents, indent=1))
         return
-    table = Table("kind", "name", "state", "from", box=None)
+    table = Table("kind", "name", "state", Column("from", overflow="fold"), box=None)
     for document in documents:
         table.add_row(document["kind"], document["name"], document["error"] or document["state"], document["origin"])
     Console().print(table)

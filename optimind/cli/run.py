@@ -211,10 +211,14 @@ def _print(result: app.RunResult, *, as_json: bool) -> None:
     console.print(
         f"{frames['processed']} of {frames['read']} frames in {summary['seconds']:.1f} s"
         f" ({frames['dropped']} dropped), {summary['tracks']} faces followed,"
-        f" {len(summary['people'])} people recognised, {summary['unknown_tracks']} unknown"
+        f" {_people(len(summary['people']))} recognised, {summary['unknown_tracks']} unknown"
     )
     for camera in summary["cameras"]:
         console.print(f"  camera {camera['id']}: {camera['state']}", markup=False)
+
+
+def _people(count: int) -> str:
+    return "1 person" if count == 1 else f"{count} people"
 
 
 def _exit_code(result: app.RunResult) -> int:

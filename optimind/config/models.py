@@ -239,6 +239,10 @@ def _not_sheets(sinks: dict[str, Any]) -> dict[str, Any]:
     return sinks
 
 
+_SHEETS_WITHOUT_A_SPREADSHEET = ("enabled", "credentials", "endpoint", "worksheet", "timeout_s")
+"""What may stand under ``sheets`` while no spreadsheet is named, and nothing is sent."""
+
+
 class Config(_Section):
     """All settings. Relative paths were taken from the settings file's folder when it was loaded."""
 
@@ -295,13 +299,15 @@ class Config(_Section):
         """Whether the plugin or sink (``kind``) called ``name`` is to run.
 
         One that is named in its section is, unless ``enabled: false`` stands there; ``sheets``, which has a section of
-        its own, is when anything is set in it.
+        its own, is where a spreadsheet is named in it.
         """
         section = self._raw(self._path_of(kind, name))
         if section is None or not section.get("enabled", True):
             return False
-        # What is set there without a spreadsheet, by a slip of the pen, is for the sink's settings class to refuse.
-        return (kind, name) != ("sink", "sheets") or any(value is not None for value in section.values())
+        if (kind, name) != ("sink", "sheets"):
+            return True
+        # A key that is none of these may be a misspelt "spreadsheet": the sink's own settings class will say so.
+        return any(value is not None for key, value in section.items() if key not in _SHEETS_WITHOUT_A_SPREADSHEET)
 
     def enabled_names(self, kind: str) -> list[str]:
         """The names of all plugins or sinks (``kind``) that are to run, sorted."""

@@ -128,6 +128,9 @@ class Capture:
         with self._changed:
             self._stop.set()
             self._over = True
+            if self._waiting is not None:  # nobody will ask for it any more
+                self._waiting = None
+                self._dropped += 1
             if self._state == "live":
                 self._state = "ended"
             self._changed.notify_all()
@@ -294,5 +297,6 @@ def shortfall_of(source: Source) -> str:
 def _close(source: Source, camera: str) -> None:
     try:
         source.close()
-    except Exception:
-        log.exception("camera %s: its source failed while it was closed", camera)
+    except Exception as error:
+        log.warning("camera %s: its source failed while it was closed: %s: %s", camera, type(error).__name__, error)
+        log.debug("camera %s: the fault in its source", camera, exc_info=error)

@@ -57,16 +57,21 @@ def summarise(
 
 
 def attention(
-    feeds: Sequence[CameraFeed], plugins: Sequence[PluginState], workers: Sequence[DeliveryWorker]
+    feeds: Sequence[CameraFeed], plugins: Sequence[PluginState], workers: Sequence[DeliveryWorker], *, stopped: bool
 ) -> list[str]:
-    """Say in sentences what needs a person: lost cameras, damaged recordings, failing plugins, rows that wait."""
+    """Say in sentences what needs a person: lost cameras, damaged recordings, failing plugins, rows that wait.
+
+    ``stopped``: somebody ended the run, so a camera that had not answered yet is not to blame.
+    """
     found = []
     for feed in feeds:
         camera = f"camera {feed.capture.camera}"
         # An ended recording's reason is what it did not give.
         if feed.state in ("failed", "ended") and feed.reason:
             found.append(f"{camera}: {feed.reason}")
-        elif not feed.capture.counts.read:
+        elif feed.capture.error is not None:
+            found.append(f"{camera}: it was lost for a while: {feed.capture.error}")
+        elif not feed.capture.counts.read and not stopped:
             found.append(f"{camera}: it gave no picture")
         if feed.failures:
             found.append(f"{camera}: {feed.failures} frames could not be handled, the last: {feed.last_error}")

@@ -4,7 +4,10 @@ SQLite by default; every query is plain SQL that PostgreSQL and MariaDB understa
 committed survives a power cut (``synchronous=FULL``), and one that fails leaves nothing behind.
 """
 
+import errno
 import os
+import shutil
+import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -19,11 +22,13 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from optimind.errors import StorageError, UsageError
+from optimind.secrets import mask_url
 
 __all__ = ["Database", "ledger_file"]
 
 _BUSY_S = 10
 _OPENING_S = 60
+_LEAST_BYTES = 64 * 1024
 _WRITES = "optimind_writes"
 
 _MENDS = {
@@ -53,10 +58,11 @@ class Database:
         Without ``create`` a missing SQLite file is not made, but raises :class:`UsageError`.
         """
         parsed = _parsed(url)
-        self.place = parsed.render_as_string(hide_password=True)
         self.path = _file_of(parsed)
         self._read_only = parsed.query.get("mode") == "ro"
-        if self.path is not None:
+        if self.path is None:
+            self.place = mask_url(parsed.render_as_string(hide_password=True))
+        else:
             self.place = f"the ledger {self.path}"
             if not create:
                 _require_file(self.path)
@@ -114,7 +120,7 @@ class Database:
             engine = create_engine(url, connect_args=arguments, pool_pre_ping=self.path is None)
         except (NoSuchModuleError, ImportError) as error:
             raise StorageError(
-                f"storage: url: {self.place} needs a driver that is not installed: {error}",
+                f"storage: url: {self.place} needs a driver that is not installed: {mask_url(str(error))}",
                 mend='install it with pip, or use SQLite: "sqlite:///data/optimind.db"',
             ) from None
         if self.path is not None:
@@ -169,22 +175,31 @@ class Database:
     def _explained(self, action: str) -> Iterator[None]:
         try:
             yield
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            # SQLite's own: what a statement outside of any transaction raises.
             raise self._explanation(error, action) from error
         except (OSError, LockTimeout) as error:
+            if _is_full(error):
+                raise self._full(action) from error
             raise StorageError(
                 f"{self.place} cannot be {action}: {error}", mend="check the disk, the folder and its permissions"
             ) from error
 
-    def _explanation(self, error: SQLAlchemyError, action: str) -> StorageError:
+    def _full(self, action: str) -> StorageError:
+        what, mend = _MENDS["SQLITE_FULL"]
+        return StorageError(f"{self.place} cannot be {action}: {what}", mend=mend)
+
+    def _explanation(self, error: SQLAlchemyError | sqlite3.Error, action: str) -> StorageError:
         cause = getattr(error, "orig", None) or error
         code = str(getattr(cause, "sqlite_errorname", ""))
+        if code.startswith(("SQLITE_IOERR", "SQLITE_CANTOPEN")) and self.path is not None and _no_room(self.path):
+            return self._full(action)
         for prefix, (what, mend) in _MENDS.items():
             if code.startswith(prefix):
                 return StorageError(f"{self.place} cannot be {action}: {what}", mend=mend)
         # The statement is left out: its parameters are people's names.
         return StorageError(
-            f"{self.place} cannot be {action}: {cause}",
+            f"{self.place} cannot be {action}: {mask_url(str(cause))}",
             mend="check storage: url: in config.yaml, and that the database is up and may be used",
         )
 
@@ -216,7 +231,7 @@ def _file_of(url: URL) -> Path | None:
     name = str(url.database)
     if name.startswith("file:"):
         # A URL in the URL: SQLite decodes it once more.
-        name = unquote(name.removeprefix("file:"))
+        name = unquote(name.removeprefix("file:"), errors="surrogateescape")
     return Path(name).absolute()
 
 
@@ -238,11 +253,26 @@ def _create_file(path: Path) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), stat.S_IRUSR | stat.S_IWUSR))
     except (OSError, ValueError) as error:
+        if _is_full(error):
+            what, mend = _MENDS["SQLITE_FULL"]
+            raise StorageError(f"the ledger {path} cannot be opened: {what}", mend=mend) from None
         reason = getattr(error, "strerror", None) or str(error)
         raise StorageError(
             f"the ledger {path} cannot be opened: {reason}",
             mend="let the user that runs OptiMind write it and its folder, or correct storage: url: in config.yaml",
         ) from None
+
+
+def _is_full(error: Exception) -> bool:
+    return getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}
+
+
+def _no_room(path: Path) -> bool:
+    """Whether the disk lacks the room for the files that SQLite keeps beside ``path``: it calls that a failing disk."""
+    try:
+        return shutil.disk_usage(path.parent).free < _LEAST_BYTES
+    except OSError:
+        return False
 
 
 def _lock(path: Path, purpose: str, *, timeout_s: float) -> FileLock:

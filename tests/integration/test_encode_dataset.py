@@ -287,7 +287,9 @@ def test_imported_people_stay(dataset: Path, output: Path) -> None:
 def test_imported_people_whom_another_embedder_drops_are_named(dataset: Path, output: Path) -> None:
     output.parent.mkdir()
     vectors = np.eye(50)
-    imported = [Sample(person, f"{person} Berg", vectors[number]) for number, person in enumerate(["Iris", "Ole", "p1"])]
+    imported = [
+        Sample(person, f"{person} Berg", vectors[number]) for number, person in enumerate(["Iris", "Ole", "p1"])
+    ]
     save_gallery(output, GalleryFile("fake-v0", 50, (*imported, imported[0])))
     report, _ = encode(dataset, output)
     (warning,) = [warning for warning in report.warnings if warning.kind == "imported_dropped"]

@@ -46,6 +46,9 @@ def test_a_source_of_the_users_own_goes_before_the_built_in_ones(tmp_path: Path)
         "    def accepts(cls, spec): return spec.startswith('card:')\n"
         "    @classmethod\n"
         "    def create(cls, camera, spec): return cls()\n"
+        "    def open(self): pass\n"
+        "    def read(self): return None\n"
+        "    def close(self): pass\n"
     )
     assert type(make_source("c", "card:1", tmp_path)).__name__ == "CardSource"
     assert isinstance(make_source("c", "clip.mp4", tmp_path), FileSource)

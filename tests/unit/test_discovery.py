@@ -71,3 +71,29 @@ def test_an_unknown_name_names_the_known_ones() -> None:
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="is not a folder"):
         discover(tmp_path / "nowhere")
+
+
+def test_one_that_lacks_a_member_is_listed_with_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "half.py").write_text(
+        "from optimind.plugin_api import Plugin\n"
+        "class HalfPlugin(Plugin):\n"
+        "    name = 'half'\n"
+        "    def handle(self, event): return ()\n"
+    )
+    [extension] = discover(tmp_path).broken
+    assert extension.error == "HalfPlugin has no settings_type, create, close"
+    with pytest.raises(PluginError, match="HalfPlugin has no"):
+        discover(tmp_path).get("plugin", "half")
+
+
+def test_one_that_ends_the_process_is_listed_too(tmp_path: Path) -> None:
+    (tmp_path / "quits.py").write_text("import sys; sys.exit(3)\n")
+    [extension] = discover(tmp_path).broken
+    assert (extension.name, extension.error) == ("quits", "SystemExit: 3")
+
+
+def test_a_folder_may_be_an_extension(tmp_path: Path) -> None:
+    (tmp_path / "big").mkdir()
+    code = "from optimind.testing.sinks import MemorySink\nclass BigSink(MemorySink):\n    name = 'big'\n"
+    (tmp_path / "big" / "__init__.py").write_text(code)
+    assert "big" in discover(tmp_path).names("sink")

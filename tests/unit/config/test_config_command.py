@@ -24,6 +24,16 @@ class BellSettings(Settings):
 class Bell(Plugin):
     name = "bell"
     settings_type = BellSettings
+
+    @classmethod
+    def create(cls, settings, context):
+        return cls()
+
+    def handle(self, event):
+        return ()
+
+    def close(self):
+        return ()
 """
 
 
@@ -87,7 +97,7 @@ def test_the_repositorys_own_file_is_right(repository: Path) -> None:
         ),
         (
             "plugins_folder: mine\nplugins: {torn: {}}",
-            ["config.yaml:2: plugins.torn: the plugin 'torn' (", "cannot be imported: ModuleNotFoundError"],
+            ["config.yaml:2: plugins.torn: the plugin 'torn' (", "cannot be used: ModuleNotFoundError"],
         ),
         (
             "plugins: {bel: {enabled: no}}\nengine: dlibb+x",
@@ -99,10 +109,6 @@ def test_the_repositorys_own_file_is_right(repository: Path) -> None:
                 "config.yaml:1: sheets.spreadsheet: is missing; add this key",
                 'config.yaml:1: sheets.spreadshet: unknown key; did you mean "spreadsheet"?',
             ],
-        ),
-        (
-            "sheets: {credentials: {file: k.json}}",
-            ["config.yaml:1: sheets.spreadsheet: is missing; add this key"],
         ),
         ("plugins_folder: yours", ["config.yaml:1: plugins_folder: ", "/yours is not a folder"]),
     ],

@@ -130,7 +130,7 @@ def test_the_database_of_a_folder_of_any_name(name: str, tmp_path: Path) -> None
         ("{}", "sink", "sheets", False),
         ("sheets:", "sink", "sheets", False),
         ("sheets: {}", "sink", "sheets", False),
-        ("sheets: {credentials: {file: x}}", "sink", "sheets", True),
+        ("sheets: {credentials: {file: x}}", "sink", "sheets", False),
         ("sheets: {credentials: {file: x}, enabled: no}", "sink", "sheets", False),
         ("sheets: {spreadshet: x}", "sink", "sheets", True),
         ("sheets: {spreadsheet: }", "sink", "sheets", False),

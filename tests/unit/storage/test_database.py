@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
 import stat
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -41,6 +43,10 @@ def test_a_relative_path_starts_at_the_current_folder(tmp_path: Path, monkeypatc
 )
 def test_a_path_may_hold_any_character(tmp_path: Path, name: str) -> None:
     path = tmp_path / name / f"{name}.db"
+    try:
+        path.parent.mkdir()
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes no such name")
     url = sqlite_url(path)
     assert ledger_file(url) == path
     with open_ledger(url) as ledger:
@@ -51,7 +57,9 @@ def test_a_path_may_hold_any_character(tmp_path: Path, name: str) -> None:
     assert connection.execute("SELECT count(*) FROM records").fetchone() == (1,)
     connection.close()
     shutil.copy(path, tmp_path / "backup?%20.db")
-    with open_ledger(f"sqlite:///file:{quote(quote(str(tmp_path / 'backup?%20.db')))}?mode=ro&uri=true") as ledger:
+    with open_ledger(
+        f"sqlite:///file:{quote(quote(os.fsencode(tmp_path / 'backup?%20.db')))}?mode=ro&uri=true"
+    ) as ledger:
         assert ledger.path == tmp_path / "backup?%20.db"
         assert len(ledger.register()) == 1
 
@@ -162,6 +170,7 @@ def test_what_is_no_ledger_is_refused_and_left_alone(tmp_path: Path, make: objec
         ("sqlite:///:memory:", "must be a file"),
         ("oracledb2://u:secret@host/db", "driver that is not installed"),
         ("postgresql+psycopg2://u:secret@host/db", "driver that is not installed"),
+        ("postgresql+psycopg2://u:secret@host/db?password=secret2", "driver that is not installed"),
         ("sqlite:////dev/null/x/l.db", "cannot be opened"),
         ("sqlite:////proc/no/l.db", "cannot be opened"),
         ("sqlite:////tmp/a\0b.db", "cannot be opened"),
@@ -228,6 +237,42 @@ def test_a_full_disk_loses_nothing_and_the_ledger_goes_on(tmp_path: Path) -> Non
         limit["pages"] = 100_000
         kept.append(ledger.record(make_mark("after"), ["sheets"]))
         assert {row.record_id for row in ledger.register()} == {row.record_id for row in kept}
+
+
+@pytest.mark.parametrize("step", ["PRAGMA journal_mode=WAL", "CREATE TABLE records", "BEGIN"])
+def test_a_disk_that_is_full_at_the_first_opening_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    class Cursor(sqlite3.Cursor):
+        def execute(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
+            if step in statement:
+                error = sqlite3.OperationalError("database or disk is full")
+                error.sqlite_errorname = "SQLITE_FULL"
+                raise error
+            return super().execute(statement, *parameters)
+
+    class Connection(sqlite3.Connection):
+        def cursor(self, factory: Any = Cursor) -> Any:
+            return super().cursor(factory)
+
+    connect = sqlite3.dbapi2.connect
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", lambda *a, **k: connect(*a, factory=Connection, **k))
+    with pytest.raises(StorageError, match="the disk is full") as caught:
+        open_ledger(url_of(tmp_path / "l.db"))
+    assert str(tmp_path / "l.db") in caught.value.message
+    assert "free space" in caught.value.mend
+
+
+def test_a_disk_without_room_for_a_lock_is_called_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("optimind.storage.database._lock", full)
+    with pytest.raises(StorageError, match="the disk is full"):
+        open_ledger(url_of(tmp_path / "l.db"))
+    monkeypatch.setattr("os.open", full)
+    with pytest.raises(StorageError, match="the disk is full"):
+        open_ledger(url_of(tmp_path / "other.db"))
 
 
 def test_the_delivery_lock_is_held_by_one(tmp_path: Path) -> None:
