@@ -32,7 +32,8 @@ __all__ = ["COLUMNS", "RegisterFormat", "write_register"]
 RegisterFormat = Literal["table", "csv", "json", "xlsx"]
 COLUMNS = tuple(column.name for column in fields(RecordRow))
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA_STARTS = ("=", "+", "-", "@")
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _WIDTHS = {"record_id": 36, "date": 12, "first_seen_at": 20, "last_seen_at": 20, "name": 28, "person_id": 20}
 _LONGEST_CELL = 32_767
 _FILE_TABLE_WIDTH = 120
@@ -93,8 +94,11 @@ def _plain(value: Any, precision: str) -> str | float:
 
 
 def _guarded(value: str | float) -> str | float:
-    """Put a ' before a text that a spreadsheet would run as a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA_STARTS) else value
+    """Make a text visible, with a ' before one that a spreadsheet would run as a formula."""
+    if not isinstance(value, str):
+        return value
+    text = _visible(value)
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
 
 
 def _as_xlsx(rows: Sequence[RecordRow]) -> bytes:
@@ -160,9 +164,9 @@ def _print_table(rows: Sequence[RecordRow], console: Console) -> None:
 
 
 def _visible(text: str) -> str:
-    """Replace control characters: a name must not move the cursor or colour the terminal."""
+    """Replace control characters, also those that turn the writing round: a name must not disguise a row."""
     return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(character) == "Cc" else character for character in text
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) == "Cc" or c in _REORDERING else c for c in text
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -50,13 +51,16 @@ def encode(
     """Enrol photographs into the gallery; only new ones are computed."""
     settings = load_config(config)
     target = output or settings.gallery
+    if target.is_dir():
+        named = "--output" if output else "gallery:"
+        raise UsageError(f"{named} {target} is a folder", mend=f"name a file, such as {target / 'gallery.pickle'}")
     if other is not None:
         if dataset is not None:
             raise UsageError("--import and --dataset exclude each other", mend="run encode twice: imported people stay")
         report = import_encodings(other, target)
     else:
         engine = engine_factory(settings.engine, MIN_FACE_PX, settings.plugins_folder)
-        with _progress() as on_progress:
+        with _one_interrupt(), _progress() as on_progress:
             report = encode_dataset(dataset or Path("datasets"), target, engine, workers, on_progress)
     if as_json:
         print(json.dumps(report.as_json(), indent=2))
@@ -64,6 +68,25 @@ def encode(
         _print(report, Console(highlight=False, markup=False))
     if report.needs_a_person:
         raise typer.Exit(NEEDS_A_PERSON)
+
+
+@contextmanager
+def _one_interrupt() -> Iterator[None]:
+    """Let the first Ctrl-C end the command and pass over the next: what is done is being kept meanwhile."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def stop(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is stop:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @contextmanager
@@ -109,8 +132,9 @@ def _print(report: EncodeReport, console: Console) -> None:
     for warning in report.warnings:
         files = ", ".join(warning.files[:6]) + (f" and {len(warning.files) - 6} more" if len(warning.files) > 6 else "")
         console.print(printable(f"{warning.kind}: {warning.detail}" + (f" [{files}]" if files else "")), soft_wrap=True)
+    people = "1 person" if report.people == 1 else f"{report.people} people"
     console.print(
-        f"{report.people} people, {report.samples} samples ({report.enrolled} new, {report.reused} known), "
+        f"{people}, {report.samples} samples ({report.enrolled} new, {report.reused} known), "
         f"{len(report.rejected)} rejected, in {report.seconds:.1f} s: {printable(report.output)}",
         soft_wrap=True,
     )

@@ -109,6 +109,11 @@ def _bytes_of(path: Path, label: str) -> bytes:
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
+        if path.is_symlink():
+            raise ConfigError(
+                f"{label}: is a link to {path.readlink()}, which is not there",
+                mend="put the file there, or remove the link",
+            ) from None
         raise ConfigError(
             f"{label}: there is no such file",
             mend="give the settings file's path with --config, or leave --config out for the one in this folder",

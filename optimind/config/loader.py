@@ -1,5 +1,6 @@
 """Finds and reads the settings file."""
 
+import os
 from pathlib import Path
 
 from optimind.config.document import Document
@@ -16,7 +17,8 @@ def load_config(path: Path | None = None) -> Config:
 
     Raises :class:`ConfigError` that names every fault of the file with its line and key, or says why it is unreadable.
     """
-    if path is None and not DEFAULT_FILE.exists():
+    # A link to nowhere is a fault: somebody meant a file.
+    if path is None and not os.path.lexists(DEFAULT_FILE):
         document = Document(label="the built-in settings", folder=Path.cwd())
     else:
         document = Document.read(path or DEFAULT_FILE)

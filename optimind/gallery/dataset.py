@@ -100,14 +100,17 @@ def display_name(text: str, *, flat: bool = False) -> str:
     """Return the name to show for a folder's name, or (``flat``) for a file's name without its suffix.
 
     Underscores become spaces and a leading number goes; of a flat file's name a trailing photograph counter (``_2``,
-    ``-2``, ``(2)``) goes too. Any script; Unicode NFC; control characters become spaces.
+    ``-2``, ``(2)``) goes too. Any script; Unicode NFC; control characters become spaces. Where nothing is left:
+    ``unnamed``.
     """
-    name = unicodedata.normalize("NFC", text)
-    if flat:
-        name = _COUNTER.sub("", name)
+    text = unicodedata.normalize("NFC", text)
+    name = _COUNTER.sub("", text) if flat else text
     name = _LEADING_ID.sub("", name).replace("_", " ")
-    name = "".join(" " if unicodedata.category(c) == "Cc" else c for c in name)
-    return " ".join(name.split()) or text.strip(" _") or text
+    return _on_one_line(name) or _on_one_line(text).strip(" _") or _on_one_line(text) or "unnamed"
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join("".join(" " if unicodedata.category(c) == "Cc" else c for c in text).split())
 
 
 def _listing(folder: Path | str) -> list[os.DirEntry[str]]:

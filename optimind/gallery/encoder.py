@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -11,12 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from optimind.errors import GalleryMissing, Interrupted
+from optimind.errors import DatasetError, GalleryMissing, Interrupted
 from optimind.gallery.dataset import Dataset, Photograph, scan_dataset
 from optimind.gallery.format import GalleryFile, Sample, Unused, gallery_lock, load_gallery, save_gallery
 from optimind.gallery.journal import Journal
 from optimind.gallery.likeness import likeness_warnings
 from optimind.gallery.outcome import Entry, Outcome
+from optimind.gallery.people import imported_dropped, join_imported, people_removed
 from optimind.gallery.report import EncodeReport, EncodeWarning, Rejection
 from optimind.gallery.workers import EngineFactory, outcomes
 
@@ -45,10 +47,10 @@ def encode_dataset(
 
     ``engine`` must find faces from :data:`~optimind.gallery.quality.MIN_FACE_PX`. ``workers`` processes (None: one a
     core) work on what the gallery does not know yet. A photograph that cannot be used is reported, not an error; a
-    gallery of nobody is written too. Imported samples stay. Raises :class:`UsageError` (no such folder),
-    :class:`DatasetError` (no photograph), :class:`GalleryError` and its kinds (the file that is there cannot be used,
-    is being written, or cannot be written; it is then untouched), :class:`EngineError`, :class:`Interrupted` (Ctrl-C;
-    what was done is kept).
+    gallery of nobody is written too, where there was nobody in it. Imported samples stay. Raises :class:`UsageError`
+    (no such folder), :class:`DatasetError` (no photograph, or nobody would be left), :class:`GalleryError` and its
+    kinds (the file that is there cannot be used, is being written, or cannot be written; it is then untouched),
+    :class:`EngineError`, :class:`Interrupted` (Ctrl-C; what was done is kept).
     """
     started = time.monotonic()
     found = scan_dataset(dataset)
@@ -62,7 +64,11 @@ def encode_dataset(
             run = _Run(found, _Known(old, base, journal.earlier), journal, progress)
             try:
                 duplicates = run.complete(engine, workers or default_workers())
-                gallery = run.gallery(base, duplicates, _imported(old, base))
+                people = ((p.person_id, p.name) for p in found.photographs)
+                gallery = run.gallery(base, duplicates, join_imported(_imported(old, base), people))
+                if old is not None and old.people and not gallery.people:
+                    journal.delete()
+                    raise _nobody_left(dataset, output, old)
                 if old is None or not _same(old, gallery):
                     save_gallery(output, gallery)
             except KeyboardInterrupt as stop:
@@ -70,8 +76,16 @@ def encode_dataset(
                     f"interrupted: {len(run.done)} of {len(found.photographs)} are kept; run the same command to go on"
                 ) from stop
             journal.delete()
-    lost = _imported_dropped(old, gallery)
+    lost = imported_dropped(old, gallery) + people_removed(old, gallery)
     return run.report(gallery, duplicates, lost, time.monotonic() - started)
+
+
+def _nobody_left(dataset: Path, output: Path, old: GalleryFile) -> DatasetError:
+    enrolled = "1 person is" if old.people == 1 else f"{old.people} people are"
+    return DatasetError(
+        f"no photograph in {dataset} could be used, and {enrolled} enrolled in {output}; nothing was changed",
+        mend=f"name the right folder with --dataset; to remove everybody on purpose: rm {shlex.quote(str(output))}",
+    )
 
 
 class _Known:
@@ -225,21 +239,6 @@ def _comparable(old: GalleryFile, base: GalleryFile) -> bool:
 
 def _imported(old: GalleryFile | None, base: GalleryFile) -> list[Sample]:
     return [s for s in old.samples if not s.file] if old is not None and _comparable(old, base) else []
-
-
-def _imported_dropped(old: GalleryFile | None, new: GalleryFile) -> list[EncodeWarning]:
-    """Name the imported people whom another embedder has put out of the gallery, and whom no photograph brings back."""
-    if old is None or _comparable(old, new):
-        return []
-    enrolled = {s.person_id for s in new.samples}
-    names = {s.person_id: s.name for s in old.samples if not s.file and s.person_id not in enrolled}
-    if not names:
-        return []
-    detail = (
-        f"{', '.join(names.values())}: imported encodings of {old.embedder} cannot be compared with those of "
-        f"{new.embedder}, so nobody will recognise them; enrol photographs of them"
-    )
-    return [EncodeWarning("imported_dropped", (), detail)]
 
 
 def _same(old: GalleryFile, new: GalleryFile) -> bool:

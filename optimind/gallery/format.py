@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import shlex
 import typing
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -107,14 +108,15 @@ def load_gallery(path: Path) -> GalleryFile:
     :class:`GalleryError` (cannot be read).
     """
     if not path.exists():
-        raise GalleryMissing(
-            f"there is no gallery at {path}", mend=f"make it with: python encode_faces.py --output {path}"
-        )
-    content = read_plain_pickle(path)
+        raise GalleryMissing(f"there is no gallery at {path}", mend=f"make it with: {_command(path)}")
+    content = read_plain_pickle(
+        path, f"delete it or put a copy back, then make it anew from the photographs with: {_command(path)}"
+    )
     if not isinstance(content, dict) or "optimind" not in content:
         raise GalleryRefused(
             f"{path} was not made by OptiMind",
-            mend=f"if it holds encodings of face_recognition: python encode_faces.py --import {path} --output NEW_FILE",
+            mend="if it holds encodings of face_recognition: "
+            f"python encode_faces.py --import {shlex.quote(str(path))} --output NEW_FILE",
         )
     try:
         return _checked(content, path)
@@ -122,7 +124,7 @@ def load_gallery(path: Path) -> GalleryFile:
         what = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
         raise GalleryRefused(
             f"{path} is damaged: {what}",
-            mend="delete it, then make it anew from the photographs with: python encode_faces.py",
+            mend=f"delete it, then make it anew from the photographs with: {_command(path)}",
         ) from error
 
 
@@ -206,8 +208,12 @@ def check_embedder(gallery: GalleryFile, embedder_id: str) -> None:
     if gallery.embedder != embedder_id:
         raise GalleryMismatch(
             f"the gallery {gallery.path} was made by the embedder {gallery.embedder}, and {embedder_id} is in use",
-            mend=f"encode the photographs again: python encode_faces.py --output {gallery.path}",
+            mend=f"encode the photographs again: {_command(gallery.path)}",
         )
+
+
+def _command(path: Path | None) -> str:
+    return "python encode_faces.py" + ("" if path is None else f" --output {shlex.quote(str(path))}")
 
 
 def _content(gallery: GalleryFile) -> dict[str, Any]:
@@ -238,7 +244,7 @@ def _checked(content: dict[str, Any], path: Path) -> GalleryFile:
     if version > FORMAT:
         raise GalleryRefused(
             f"{path} has format {version}, made by a newer OptiMind; this one reads up to {FORMAT}",
-            mend="update OptiMind, or make the gallery anew with: python encode_faces.py",
+            mend=f"update OptiMind, or delete it and make it anew with: {_command(path)}",
         )
     dimension = _of_type(ours["dimension"], int, "dimension")
     matrix = vectors(content["encodings"], dimension)

@@ -23,6 +23,7 @@ from optimind.gallery.format import (
     vectors,
 )
 from optimind.gallery.likeness import likeness_warnings
+from optimind.gallery.people import join_imported
 from optimind.gallery.plain_pickle import FloatArray, read_plain_pickle
 from optimind.gallery.report import EncodeReport
 
@@ -38,13 +39,14 @@ def import_encodings(file: Path, output: Path) -> EncodeReport:
     """Put the encodings in ``file`` into the gallery ``output``: a person a name.
 
     The file is a pickle of ``{"encodings": [...], "names": [...]}`` or of the two lists, in any order. What an earlier
-    import put into the gallery is replaced; what came from photographs stays. Raises :class:`UsageError` (no such
-    file), :class:`GalleryRefused` (not such a pickle, or not of that library), :class:`GalleryMismatch` (``output`` was
-    made by another embedder), and what :func:`optimind.gallery.format.save_gallery` and ``gallery_lock`` raise.
+    import put into the gallery is replaced; what came from photographs stays, and who is there by the same name is the
+    same person. Raises :class:`UsageError` (no such file), :class:`GalleryRefused` (not such a pickle, or not of that
+    library), :class:`GalleryMismatch` (``output`` was made by another embedder), and what
+    :func:`optimind.gallery.format.save_gallery` and ``gallery_lock`` raise.
     """
     started = time.monotonic()
     try:
-        content = read_plain_pickle(file)
+        content = read_plain_pickle(file, "make it again with the program that wrote it, or name another file")
     except GalleryMissing as error:
         raise UsageError(f"there is no file {file} to import", mend="name the right file after --import") from error
     try:
@@ -62,7 +64,8 @@ def import_encodings(file: Path, output: Path) -> EncodeReport:
         except GalleryMissing:
             old = GalleryFile(EMBEDDER, DIMENSION)
         kept = tuple(s for s in old.samples if s.file)
-        gallery = GalleryFile(EMBEDDER, DIMENSION, (*samples, *kept), old.unused, old.detector, old.encoder, output)
+        joined = join_imported(samples, ((s.person_id, s.name) for s in kept))
+        gallery = GalleryFile(EMBEDDER, DIMENSION, (*joined, *kept), old.unused, old.detector, old.encoder, output)
         save_gallery(output, gallery)
     return EncodeReport(
         people=gallery.people,

@@ -207,12 +207,12 @@ def _put(target: object, key: object, value: object) -> None:
     target[key] = value
 
 
-def read_plain_pickle(path: Path) -> Any:
+def read_plain_pickle(path: Path, mend: str) -> Any:
     """Return the file's one value: None, bool, int, float, str, bytes, list, tuple, dict by str, :class:`FloatArray`.
 
-    The same list may occur several times in it, also inside itself. Raises :class:`GalleryMissing` where there is no
-    file, :class:`GalleryRefused` where it holds anything else or is damaged, :class:`GalleryError` where it cannot be
-    read.
+    The same list may occur several times in it, also inside itself. ``mend`` is what to do where it is refused. Raises
+    :class:`GalleryMissing` where there is no file, :class:`GalleryRefused` where it holds anything else or is damaged,
+    :class:`GalleryError` where it cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -222,10 +222,10 @@ def read_plain_pickle(path: Path) -> Any:
     except OSError as error:
         raise GalleryError(f"{path} cannot be read: {error.strerror}", mend="check the path and its rights") from error
     except _RefusalError as error:
-        raise GalleryRefused(f"{path} was refused: it holds {error}. Nothing in it was run", mend=_MEND) from error
+        raise GalleryRefused(f"{path} was refused: it holds {error}. Nothing in it was run", mend=mend) from error
     except Exception as error:  # damaged instructions make the unpickler raise anything
         what = "it ends too early" if isinstance(error, EOFError) else "it is damaged or no gallery"
-        raise GalleryRefused(f"{path} was refused: {what}. Nothing in it was run", mend=_MEND) from error
+        raise GalleryRefused(f"{path} was refused: {what}. Nothing in it was run", mend=mend) from error
 
 
 def _only_value(file: BinaryIO) -> object:
@@ -236,6 +236,3 @@ def _only_value(file: BinaryIO) -> object:
     if file.read(1):
         raise _RefusalError("something after its end")
     return value
-
-
-_MEND = "delete it or put a copy back, then make it anew from the photographs with: python encode_faces.py"

@@ -15,7 +15,7 @@ MENDS = {
     "unreadable": "open it in an image program and save it as JPEG, or remove it",
     "duplicate": "remove the copy that does not belong there",
 }
-FOR_INFORMATION = frozenset({"small_faces_ignored"})
+FOR_INFORMATION = frozenset({"small_faces_ignored", "person_removed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class EncodeReport:
 
     @property
     def needs_a_person(self) -> bool:
-        """Whether anything was rejected or is to be looked at; a smaller face in the background is not."""
+        """Whether anything was rejected or is to be looked at; what is for information is not."""
         return bool(self.rejected) or any(w.kind not in FOR_INFORMATION for w in self.warnings)
 
     def as_json(self) -> dict[str, Any]:

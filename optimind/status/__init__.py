@@ -76,7 +76,7 @@ def _finished(tasks: Iterable[Task]) -> list[Item]:
 
 def _configured(config: Config, gallery: Path, data: Path | None, *, quick: bool) -> list[Item]:
     """What the settings name."""
-    tasks = [Task(Item("gallery", gallery.name, "ok"), _ANSWER_LIMIT_S, gallery_items, gallery)]
+    tasks = [Task(Item("gallery", gallery.name, "ok"), _ANSWER_LIMIT_S, gallery_items, gallery, config)]
     if quick:
         return _finished(tasks)
     # Before the threads, so that they do not import it all at the same time.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -50,8 +51,9 @@ def import_parts() -> Iterable[Item]:
     return []
 
 
-def gallery_items(path: Path) -> Iterable[Item]:
-    """Whether the gallery loads, and who is in it. None yet is no fault."""
+def gallery_items(path: Path, config: Config) -> Iterable[Item]:
+    """Whether the gallery loads, who is in it, and whether an engine can use it. None yet is no fault."""
+    from optimind.discovery import discover  # noqa: PLC0415  needs installed packages
     from optimind.gallery import load_gallery, to_core  # noqa: PLC0415  needs installed packages
 
     item = Item("gallery", path.name, "ok", "", "made by encode_faces.py", required=False)
@@ -62,6 +64,14 @@ def gallery_items(path: Path) -> Iterable[Item]:
     if not gallery.people:
         mend = f"put photographs into datasets/<person>/, then: {_encode(path)}"
         return [replace(item, state="missing", found="nobody is enrolled", mend=mend)]
+    kinds = discover(config.plugins_folder).of_kind("embedder")
+    if config.engine != "auto":
+        kinds = [kind for kind in kinds if kind.name == config.engine.rpartition("+")[2]]
+    known = [kind.embedder_id for kind in kinds]
+    if gallery.embedder not in known:
+        found = f"made by the embedder {gallery.embedder}, and here is {', '.join(known) or 'none'}"
+        mend = f"encode the photographs again: python encode_faces.py --output {shlex.quote(str(path))}"
+        return [replace(item, state="failed", found=found, mend=mend)]
     people = "1 person" if gallery.people == 1 else f"{gallery.people} people"
     return [replace(item, found=f"{people}, {gallery.samples} samples, embedder {gallery.embedder}")]
 
@@ -71,7 +81,7 @@ def _encode(path: Path) -> str:
     with contextlib.suppress(ValueError):
         path = path.absolute().relative_to(Path.cwd())
     usual = path == Path("encodings/gallery.pickle")
-    return "python encode_faces.py" + ("" if usual else f" --output {path}")
+    return "python encode_faces.py" + ("" if usual else f" --output {shlex.quote(str(path))}")
 
 
 def ledger_items(config: Config, data: Path | None) -> Iterable[Item]:

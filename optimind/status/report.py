@@ -15,6 +15,7 @@ __all__ = ["Item", "Report", "failed_item"]
 _NAMED = 3
 """How many parts of one group the closing sentence names; more are counted."""
 _PASSWORD = re.compile(r"(?<=//)[^/@\s]+@")
+_IN_QUERY = re.compile(r"([?&]\w*(?:pas|pwd|token|secret|key|auth)\w*=)[^&\s]+", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -110,4 +111,4 @@ def failed_item(item: Item, error: BaseException) -> Item:
 
 
 def _hidden(text: str) -> str:
-    return _PASSWORD.sub("***@", text)
+    return _IN_QUERY.sub(r"\1***", _PASSWORD.sub("***@", text))

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
+from optimind.gallery import GalleryFile, Sample, save_gallery
 from optimind.status import run_checks
 
 KEYS = ["group", "name", "state", "found", "wanted", "mend"]
@@ -28,7 +29,8 @@ def call(repository: Path, *arguments: str, flags: Sequence[str] = ()) -> subpro
         text=True,
         check=False,
         timeout=120,
-        env={**os.environ, "PIP_NO_INDEX": "1"},
+        # Wide, so that no line is broken wherever the checkout and the settings lie.
+        env={**os.environ, "PIP_NO_INDEX": "1", "COLUMNS": "1000"},
     )
 
 
@@ -104,6 +106,28 @@ def test_the_table_ends_with_one_sentence(repository: Path, settings: Path) -> N
     assert lines[-1].startswith("All is well. Next: python encode_faces.py")
     assert any("cvzone.Utils" in line and "functions" in line for line in lines)
     assert not any("cvzone.Utils.cornerRect" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("embedder", "engine", "state"),
+    [
+        ("dlib-resnet-v1", "auto", "ok"),
+        ("dlib-resnet-v1", "face_recognition", "ok"),
+        ("dlib-resnet-v1", "face_recognition+face_recognition", "ok"),
+        ("other-v9", "auto", "failed"),
+        ("other-v9", "face_recognition", "failed"),
+    ],
+)
+def test_a_gallery_that_no_engine_can_use_has_failed(
+    settings: Path, tmp_path: Path, embedder: str, engine: str, state: str
+) -> None:
+    path = tmp_path / "g.pickle"
+    save_gallery(path, GalleryFile(embedder, 2, (Sample("a", "A", np.ones(2)),)))
+    file = settings.with_name("engine.yaml")
+    file.write_text(f"engine: {engine}\ntimezone: UTC\n")
+    (item,) = (item for item in run_checks(file, quick=True, gallery=path).items if item.group == "gallery")
+    assert item.state == state
+    assert (f"python encode_faces.py --output {path}" in item.mend) is (state == "failed")
 
 
 def test_an_unhealthy_optional_part_ends_with_3(settings: Path) -> None:

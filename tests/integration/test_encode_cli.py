@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
+from optimind.cli import encode as encode_module
 from optimind.gallery import load_gallery, to_core
 from optimind.vision.face_recognition_engine import FaceRecognitionDetector, FaceRecognitionEmbedder
 
@@ -110,7 +112,7 @@ def test_rejected_photographs_are_a_table_with_reason_detail_and_mend(dataset: P
         (("--import", "nothing.pickle"), 2, "there is no file nothing.pickle"),
         (("--import", "x", "--dataset", "y"), 2, "exclude each other"),
         (("--config", "nothing.yaml"), 2, "nothing.yaml"),
-        (("--output", "datasets"), 1, "datasets cannot be read"),
+        (("--output", "datasets"), 2, "--output datasets is a folder"),
     ],
 )
 def test_faults(dataset: Path, run: Run, arguments: tuple[str, ...], code: int, says: str) -> None:
@@ -120,6 +122,24 @@ def test_faults(dataset: Path, run: Run, arguments: tuple[str, ...], code: int, 
     assert says in done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
+
+
+def test_a_second_ctrl_c_is_passed_over() -> None:
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with encode_module._one_interrupt():
+            pass
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        with pytest.raises(KeyboardInterrupt), encode_module._one_interrupt():
+            signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def test_one_person_is_a_person(run: Run, dataset: Path) -> None:
+    shutil.rmtree(min(p for p in dataset.iterdir() if p.is_dir()))
+    assert "1 person, " in run().stdout
 
 
 def test_the_settings_name_the_gallery(dataset: Path, run: Run) -> None:

@@ -275,6 +275,43 @@ def test_a_file_that_is_no_gallery_is_not_overwritten(dataset: Path, output: Pat
     assert output.read_bytes() == content
 
 
+def test_who_is_gone_is_named_and_that_is_all(dataset: Path, output: Path) -> None:
+    photograph(dataset / "7_Ole_Dahl.png", 3)
+    encode(dataset, output)
+    (dataset / "7_Ole_Dahl.png").unlink()
+    shutil.rmtree(dataset / "p1")
+    report, _ = encode(dataset, output)
+    (warning,) = report.warnings
+    assert (warning.kind, warning.files, report.needs_a_person) == ("person_removed", (), False)
+    assert warning.detail == "in the gallery before and no longer: Ole Dahl (7), p1"
+    assert not encode(dataset, output)[0].warnings
+
+
+def test_a_folder_in_which_nobody_can_be_enrolled_leaves_the_gallery_alone(
+    dataset: Path, output: Path, tmp_path: Path
+) -> None:
+    encode(dataset, output)
+    before = output.read_bytes()
+    photograph(tmp_path / "wrong/tree/1.png")
+    with pytest.raises(DatasetError, match="3 people are enrolled") as raised:
+        encode(tmp_path / "wrong", output)
+    assert f"rm {output}" in raised.value.mend
+    assert output.read_bytes() == before
+    assert left_behind(output) == ["g.pickle", "g.pickle.lock"]
+    output.unlink()
+    assert encode(tmp_path / "wrong", output)[0].people == 0
+
+
+def test_an_imported_person_is_the_one_of_that_name(dataset: Path, output: Path) -> None:
+    output.parent.mkdir()
+    imported = Sample("ole_dahl", "ole dahl", np.eye(50)[3])
+    save_gallery(output, GalleryFile("fake-v1", 50, (imported,)))
+    photograph(dataset / "7_Ole_Dahl.png", 3)
+    report, _ = encode(dataset, output)
+    assert (report.people, report.samples, report.warnings) == (4, 8, ())
+    assert {(s.person_id, s.name) for s in load_gallery(output).samples if not s.file} == {("7", "Ole Dahl")}
+
+
 def test_imported_people_stay(dataset: Path, output: Path) -> None:
     output.parent.mkdir()
     imported = Sample("Iris", "Iris", np.eye(50)[49])

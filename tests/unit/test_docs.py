@@ -100,3 +100,7 @@ def test_the_command_line_offers_help_for_all_of_it() -> None:
             command = command.commands[part]  # type: ignore[attr-defined]  # a group has commands
         assert command.help, name
         assert [p.name for p in command.params if not getattr(p, "help", "") and p.name != "help"] == []
+
+
+def test_no_page_has_a_gap_left_to_fill(everything: str) -> None:
+    assert re.findall(r"\b[A-Z]+_(?:TABLE|PEOPLE)\b|\bMACHINE\b", everything) == []

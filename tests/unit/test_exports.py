@@ -25,7 +25,8 @@ CONTRACT = [
     "record_id", "date", "session", "person_id", "name", "status", "first_seen_at", "last_seen_at", "seconds_seen",
     "camera", "similarity", "margin", "source",
 ]  # fmt: skip
-EVIL = ["=cmd|'/c calc'!A1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "\nx"]
+FORMULAS = ["=cmd|'/c calc'!A1", "+1", "-1", "@SUM(A1)"]
+EVIL = [*FORMULAS, "\tx", "\rx", "\nx"]
 
 
 def printed(capfdbinary: pytest.CaptureFixture[bytes], rows: list[RecordRow], form: RegisterFormat) -> str:
@@ -65,7 +66,7 @@ def test_no_records(capfdbinary: pytest.CaptureFixture[bytes], tmp_path: Path) -
 
 
 def test_csv_is_read_back(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    rows = [make_row("r1", name='O"Neill, Ana'), make_row("r2", name="two\nlines"), make_row("r3", margin=-0.25)]
+    rows = [make_row("r1", name='O"Neill, Ana'), make_row("r2", name="two, words"), make_row("r3", margin=-0.25)]
     text = printed(capfdbinary, rows, "csv")
     assert not text.startswith("\ufeff")
     found = list(csv.DictReader(io.StringIO(text)))
@@ -75,11 +76,20 @@ def test_csv_is_read_back(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert found[2]["margin"] == "-0.25"
 
 
-@pytest.mark.parametrize("text", EVIL)
+@pytest.mark.parametrize("text", FORMULAS)
 def test_csv_guards_formulas(capfdbinary: pytest.CaptureFixture[bytes], text: str) -> None:
     out = printed(capfdbinary, [make_row(name=text, camera=text, session=text, person_id=text)], "csv")
     (record,) = csv.DictReader(io.StringIO(out, newline=""))
     assert {record[key] for key in ("name", "camera", "session", "person_id")} == {f"'{text}"}
+
+
+@pytest.mark.parametrize("form", ["csv", "table"])
+@pytest.mark.parametrize("character", "\x00\x1b\r\n\t\x9b\u202a\u202e\u2066\u2069")
+def test_no_character_disguises_a_row(
+    capfdbinary: pytest.CaptureFixture[bytes], form: RegisterFormat, character: str
+) -> None:
+    plain, odd = (printed(capfdbinary, [make_row(name=f"A{c}B")], form) for c in ("\ufffd", character))
+    assert odd == plain
 
 
 def test_xlsx_cells_are_typed(tmp_path: Path) -> None:

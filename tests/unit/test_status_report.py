@@ -75,6 +75,7 @@ def test_the_sentence(items: list[Item], sentence: str) -> None:
         (SourceError("no picture", mend="plug it in"), "no picture", "plug it in"),
         (SourceError("no picture"), "no picture", "the usual"),
         (SourceError("rtsp://admin:secret@10.0.0.7/x is silent"), "rtsp://***@10.0.0.7/x is silent", "the usual"),
+        (SourceError("my://u:x@h/d?a=1&password=geheim is shut"), "my://***@h/d?a=1&password=*** is shut", "the usual"),
         (ValueError("odd"), "ValueError: odd", "the usual"),
         (KeyError(), "KeyError: KeyError", "the usual"),
         (PermissionError(13, "Permission denied"), "[Errno 13] Permission denied", "the usual"),

@@ -50,6 +50,13 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.Mo
         load_config(Path("config.yaml"))
 
 
+def test_a_link_to_nowhere_is_no_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").symlink_to("gone.yaml")
+    with pytest.raises(ConfigError, match=r"config\.yaml: is a link to gone\.yaml, which is not there"):
+        load_config()
+
+
 @pytest.mark.parametrize("text", ["", "# nothing", "cameras:\nplugins:\ndetection:\n  min_face_px:\nsinks:\nengine:\n"])
 def test_what_is_empty_counts_as_left_out(text: str, load: Load) -> None:
     assert load(text).model_dump() == load("{}").model_dump()

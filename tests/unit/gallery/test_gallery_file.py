@@ -108,6 +108,15 @@ def test_another_embedder_is_refused_with_the_command(tmp_path: Path) -> None:
     assert f"encode_faces.py --output {path}" in raised.value.mend
 
 
+@pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps(Path("x"))], ids=["empty", "text", "hostile"])
+def test_a_refused_gallery_is_mended_by_writing_that_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "my g.pickle"
+    path.write_bytes(content)
+    with pytest.raises(GalleryRefused) as raised:
+        load_gallery(path)
+    assert f"python encode_faces.py --output '{path}'" in raised.value.mend
+
+
 def test_no_gallery_yet(tmp_path: Path) -> None:
     with pytest.raises(GalleryMissing, match="there is no gallery") as raised:
         load_gallery(tmp_path / "g.pickle")

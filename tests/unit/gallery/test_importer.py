@@ -13,6 +13,7 @@ import pytest
 from optimind.errors import GalleryMismatch, GalleryRefused, UsageError
 from optimind.gallery.format import GalleryFile, Sample, load_gallery, save_gallery
 from optimind.gallery.importer import import_encodings
+from optimind.gallery.people import join_imported
 
 
 def vector(seed: int, length: float = 1.4, size: int = 128) -> Any:
@@ -106,6 +107,21 @@ def test_importing_again_replaces_the_imported_and_keeps_the_photographs(tmp_pat
     gallery = load_gallery(output)
     assert [s.person_id for s in gallery.samples] == ["bert", "zoe"]
     assert (gallery.detector, gallery.encoder) == ("face_recognition", 1)
+
+
+def test_who_is_there_from_photographs_is_the_same_person(tmp_path: Path) -> None:
+    output = tmp_path / "g.pickle"
+    own = Sample("1042", "Anna Berg", vector(9), "1042_Anna_Berg.jpg", 1, 2, "sha", "pic", 80.0, 0.2, 0)
+    save_gallery(output, GalleryFile("dlib-resnet-v1", 128, (own,), (), "face_recognition", 1))
+    report = import_encodings(saved(tmp_path, [VECTORS, ["anna_berg", "Ole", "ANNA  BERG"]]), output)
+    assert (report.people, report.samples) == (2, 4)
+    people = [(s.person_id, s.name) for s in load_gallery(output).samples]
+    assert people == [("1042", "Anna Berg"), ("Ole", "Ole"), ("1042", "Anna Berg"), ("1042", "Anna Berg")]
+
+
+def test_a_name_that_two_people_have_is_not_joined() -> None:
+    imported = [Sample("Anna", "Anna", vector(0))]
+    assert join_imported(imported, [("1", "Anna"), ("2", "anna")]) == imported
 
 
 def test_a_gallery_of_another_embedder_is_not_mixed(tmp_path: Path) -> None:

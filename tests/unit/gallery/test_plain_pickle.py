@@ -37,7 +37,7 @@ def plain(value: object) -> object:
 def read(tmp_path: Path, data: bytes) -> Any:
     path = tmp_path / "x.pickle"
     path.write_bytes(data)
-    return read_plain_pickle(path)
+    return read_plain_pickle(path, "make it anew")
 
 
 values = st.recursive(
@@ -133,7 +133,7 @@ def test_hostile_files_are_refused_and_not_run(tmp_path: Path, monkeypatch: pyte
         read(tmp_path, hostile()[kind])
     assert not (tmp_path / "HACKED").exists()
     assert str(tmp_path / "x.pickle") in raised.value.message
-    assert "encode_faces.py" in raised.value.mend
+    assert raised.value.mend == "make it anew"
 
 
 @pytest.mark.parametrize(
@@ -222,9 +222,9 @@ def test_damage_is_refused_or_harmless(tmp_path_factory: pytest.TempPathFactory,
 
 def test_no_file_and_no_rights(tmp_path: Path) -> None:
     with pytest.raises(GalleryMissing, match="there is no file"):
-        read_plain_pickle(tmp_path / "none")
+        read_plain_pickle(tmp_path / "none", "")
     with pytest.raises(GalleryError, match="cannot be read"):
-        read_plain_pickle(tmp_path)
+        read_plain_pickle(tmp_path, "")
 
 
 def test_too_large(tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_too_large(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(2 << 30)  # takes no room on the disk
     with pytest.raises(GalleryRefused, match="2048 MB"):
-        read_plain_pickle(path)
+        read_plain_pickle(path, "make it anew")
 
 
 def test_reading_imports_nothing(tmp_path: Path) -> None:

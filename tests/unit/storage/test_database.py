@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import quote
 
 import pytest
@@ -244,7 +244,7 @@ def test_a_disk_that_is_full_at_the_first_opening_is_explained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     class Cursor(sqlite3.Cursor):
-        def execute(self, statement: str, *parameters: Any) -> sqlite3.Cursor:
+        def execute(self, statement: str, *parameters: Any) -> Self:
             if step in statement:
                 error = sqlite3.OperationalError("database or disk is full")
                 error.sqlite_errorname = "SQLITE_FULL"

@@ -4,7 +4,6 @@ import datetime as dt
 import itertools
 import math
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
