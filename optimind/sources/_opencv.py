@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import logging
 import os
 import threading
@@ -77,18 +78,18 @@ class OpenCvSource(Source):
 
     # -- what a kind adds -------------------------------------------------------------------------------------------
 
+    @abc.abstractmethod
     def _connect(self) -> cv2.VideoCapture:
         """Open the camera or file; a handle that did not open is answered with ``_refused``."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def _refused(self) -> SourceError:
         """Find out why it did not open."""
-        raise NotImplementedError
 
     @property
+    @abc.abstractmethod
     def _what(self) -> str:
         """The source in words for messages, without credentials."""
-        raise NotImplementedError
 
     # -- the protocol -----------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import itertools
 import threading
 import time
@@ -113,7 +114,7 @@ class FakeSource(Source):
         self._closing.set()
 
 
-class SourceContract:
+class SourceContract(abc.ABC):
     """What every source must keep to, as tests: derive a ``Test...`` class and give it ``make``.
 
     ::
@@ -132,9 +133,9 @@ class SourceContract:
     spec: str | None = None
     patience_s: ClassVar[float] = 15.0
 
+    @abc.abstractmethod
     def make(self) -> Source:
         """Return a new source, not open yet."""
-        raise NotImplementedError
 
     def test_it_is_a_named_source(self) -> None:
         """It has all that the protocol names."""

@@ -62,7 +62,8 @@ def main():
     server.set_service(str(arguments.port))
     factory = GstRtspServer.RTSPMediaFactory()
     factory.set_launch(PIPELINE)
-    factory.set_shared(True)
+    # A pipeline a viewer: a shared one that is torn down by one viewer while the next one asks for it may hang.
+    factory.set_shared(False)
     server.get_mount_points().add_factory("/stream", factory)
     if arguments.user:
         restrict(server, factory, arguments.user, arguments.password, arguments.auth)

@@ -50,9 +50,8 @@ LIMITS = IdentificationLimits(max_distance=0.5, max_normalised_distance=0, min_m
 GALLERY = Gallery("line", (Template("anna", "Anna", np.array([[0.0]])), Template("ben", "Ben", np.array([[2.0]]))))
 
 
-def play(scene: Scene, seconds: float, **settings: float) -> tuple[list[Event], Recogniser, Stage]:
-    stage = Stage(scene)
-    recogniser = Recogniser(
+def recogniser_of(stage: Stage, **settings: float) -> Recogniser:
+    return Recogniser(
         "c",
         stage,
         stage,
@@ -61,6 +60,11 @@ def play(scene: Scene, seconds: float, **settings: float) -> tuple[list[Event], 
         run_id="r",
         stages=StageTimes(),
     )
+
+
+def play(scene: Scene, seconds: float, **settings: float) -> tuple[list[Event], Recogniser, Stage]:
+    stage = Stage(scene)
+    recogniser = recogniser_of(stage, **settings)
     events: list[Event] = []
     picture = np.zeros((4, 4, 3), np.uint8)
     for index in range(round(seconds * 10)):
@@ -140,15 +144,7 @@ def test_between_scans_nothing_is_detected_but_boxes_move_on() -> None:
     _, recogniser, _ = play(lambda t: [(100 + 60 * t, 0.1)], 3, scan_interval_s=0.5)
     assert recogniser.views(START) == []  # finished
     stage = Stage(lambda t: [(100 + 60 * t, 0.1)])
-    recogniser = Recogniser(
-        "c",
-        stage,
-        stage,
-        Identifier(GALLERY, LIMITS),
-        RecogniserSettings(),
-        run_id="r",
-        stages=StageTimes(),
-    )
+    recogniser = recogniser_of(stage)
     for index in range(25):
         stage.now_s = index / 10
         recogniser.process(Frame("c", index, START + timedelta(seconds=stage.now_s), np.zeros((4, 4, 3), np.uint8)))
@@ -159,15 +155,7 @@ def test_between_scans_nothing_is_detected_but_boxes_move_on() -> None:
 
 def test_a_clock_set_back_ends_tracks_and_goes_on() -> None:
     stage = Stage(lambda _: [(100, 0.1)])
-    recogniser = Recogniser(
-        "c",
-        stage,
-        stage,
-        Identifier(GALLERY, LIMITS),
-        RecogniserSettings(),
-        run_id="r",
-        stages=StageTimes(),
-    )
+    recogniser = recogniser_of(stage)
     events: list[Event] = []
     for index in range(40):
         at = START + timedelta(seconds=index / 2 - (3600 if index >= 20 else 0))
