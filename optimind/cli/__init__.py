@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 from optimind.errors import OptiMindError
 
@@ -36,13 +41,35 @@ def _main(argv: list[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        from optimind.cli.commands import app  # noqa: PLC0415 - needs the installed packages
+        with _leaving_at_once():
+            from optimind.cli.commands import app  # noqa: PLC0415 - needs the installed packages
     except (ImportError, OSError) as error:
         # OSError: a package is there, but a library of the system that it needs is not.
         if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "optimind":
             raise
         return _without_packages(argv, str(error))
     return _guarded(app, argv)
+
+
+@contextmanager
+def _leaving_at_once() -> Iterator[None]:
+    """Let Ctrl-C end the process on the spot: nothing is to be saved while packages are loaded.
+
+    An exception would end up inside somebody's import, which may swallow it, or print it and go on.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only there may signals be handled
+        yield
+        return
+
+    def leave(_number: int, _frame: FrameType | None) -> NoReturn:
+        os.write(2, b"interrupted\n")
+        os._exit(1)
+
+    before = signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _without_packages(argv: list[str], missing: str) -> int:
