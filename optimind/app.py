@@ -100,7 +100,10 @@ def make_source(camera: str, spec: str, plugins_folder: Path | None = None) -> S
 def _source_from(catalogue: Catalogue, camera: str, spec: str) -> Source:
     takers: list[type[Source]] = [kind for kind in catalogue.of_kind("source") if _accepts(kind, spec)]
     if len(takers) > 1:
-        # A special kind that someone added goes before the built-in ones, which between them accept everything.
+        # A file is what no other kind takes.
+        takers = [kind for kind in takers if kind.name != "file"]
+    if len(takers) > 1:
+        # A kind that somebody brings for addresses that a built-in one takes too is meant to take its place.
         takers = [kind for kind in takers if not kind.__module__.startswith("optimind.sources.")]
     if len(takers) != 1:
         known = ", ".join(catalogue.names("source"))

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optimind.app import RunOptions, engine_factory, ledger_url, make_sheets_sink, make_source, run
+from optimind.app import RunOptions, _source_from, engine_factory, ledger_url, make_sheets_sink, make_source, run
 from optimind.config import Config, load_config
+from optimind.discovery import Catalogue, Extension, discover
 from optimind.errors import ConfigError, GalleryMismatch, GalleryMissing, OptiMindError, PluginError
 from optimind.gallery import GalleryFile, Sample, save_gallery
 from optimind.sources.file import FileSource
@@ -52,6 +53,20 @@ def test_a_source_of_the_users_own_goes_before_the_built_in_ones(tmp_path: Path)
     )
     assert type(make_source("c", "card:1", tmp_path)).__name__ == "CardSource"
     assert isinstance(make_source("c", "clip.mp4", tmp_path), FileSource)
+
+
+def test_a_new_file_among_the_built_in_sources_takes_its_addresses() -> None:
+    class CardSource(FileSource):
+        name = "card"
+
+        @classmethod
+        def accepts(cls, spec: str) -> bool:
+            return spec.startswith("card:")
+
+    CardSource.__module__ = "optimind.sources.card"
+    found = [*discover().all(), Extension("source", "card", "optimind.sources.card", CardSource)]
+    assert isinstance(_source_from(Catalogue(found), "c", "card:1"), CardSource)
+    assert not isinstance(_source_from(Catalogue(found), "c", "clip.mp4"), CardSource)
 
 
 def test_engines_by_name() -> None:
