@@ -18,8 +18,9 @@ def machine() -> str:
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        model = next((line.split(":")[1].strip() for line in info.open() if line.startswith("model name")), model)
-        cores = sum(line.startswith("processor") for line in info.open())
+        lines = info.read_text("utf-8").splitlines()
+        model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), model)
+        cores = sum(line.startswith("processor") for line in lines)
         return f"{model}, {cores} cores"
     return model
 
