@@ -36,6 +36,7 @@ from optimind.plugin_api import (
     Plugin,
     PluginContext,
     RecordRow,
+    Settings,
     Sighting,
     Sink,
     Source,
@@ -47,6 +48,7 @@ __all__ = [
     "EngineFactory",
     "RunOptions",
     "RunResult",
+    "configured",
     "engine_factory",
     "ledger_url",
     "make_sheets_sink",
@@ -126,8 +128,21 @@ def make_sheets_sink(config: Config) -> Any | None:
     """The Sheets sink as ``sheets:`` in config.yaml describes it; None where that is absent. Raises ConfigError."""
     if not config.enabled("sink", "sheets"):
         return None
-    kind = discover(config.plugins_folder).get("sink", "sheets")
-    return kind.create(config.section(kind.settings_type, ("sheets",)))
+    kind, settings = configured(config, discover(config.plugins_folder), "sink", "sheets")
+    return kind.create(settings)
+
+
+def configured(config: Config, catalogue: Catalogue, kind: str, name: str) -> tuple[type[Any], Settings]:
+    """The class of the ``plugin`` or ``sink`` (``kind``) called ``name``, and its settings, checked.
+
+    Raises :class:`ConfigError` where nothing is called so or a setting is wrong, and PluginError where the class
+    cannot be used.
+    """
+    broken = [extension.name for extension in catalogue.broken]
+    if name not in catalogue.names(kind) and name not in broken:
+        raise config.unknown_name_error(kind, name, catalogue.names(kind))
+    found = catalogue.get(kind, name)
+    return found, config.section(found.settings_type, config.path_of(kind, name))
 
 
 def ledger_url(config: Config, data: Path | None = None) -> str:
@@ -291,27 +306,13 @@ def _engine_for(config: Config, catalogue: Catalogue, gallery: GalleryFile) -> E
 
 
 def _plugins(config: Config, catalogue: Catalogue, context: PluginContext) -> list[Plugin]:
-    plugins = []
-    for name in config.enabled_names("plugin"):
-        kind = _known(config, catalogue, "plugin", name)
-        plugins.append(kind.create(config.section(kind.settings_type, ("plugins", name)), context))
-    return plugins
+    found = [configured(config, catalogue, "plugin", name) for name in config.enabled_names("plugin")]
+    return [kind.create(settings, context) for kind, settings in found]
 
 
 def _sinks(config: Config, catalogue: Catalogue) -> list[Sink]:
-    sinks = []
-    for name in config.enabled_names("sink"):
-        kind = _known(config, catalogue, "sink", name)
-        path = ("sheets",) if name == "sheets" else ("sinks", name)
-        sinks.append(kind.create(config.section(kind.settings_type, path)))
-    return sinks
-
-
-def _known(config: Config, catalogue: Catalogue, kind: str, name: str) -> type[Any]:
-    broken = [extension.name for extension in catalogue.broken]
-    if name not in catalogue.names(kind) and name not in broken:
-        raise config.unknown_name_error(kind, name, catalogue.names(kind))
-    return catalogue.get(kind, name)
+    found = [configured(config, catalogue, "sink", name) for name in config.enabled_names("sink")]
+    return [kind.create(settings) for kind, settings in found]
 
 
 def _is_camera(options: RunOptions, source: Source) -> bool:

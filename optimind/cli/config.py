@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from optimind.app import configured
 from optimind.cli.options import ConfigOption, JsonOption
 from optimind.config import Config, load_config
 from optimind.discovery import Catalogue, discover
@@ -61,14 +62,12 @@ def _faults(settings: Config, catalogue: Catalogue) -> Iterator[OptiMindError]:
     is_known = detector in {*detectors, *broken} and (embedder or detector) in {*embedders, *broken}
     if settings.engine != "auto" and not is_known:
         yield settings.unknown_name_error("engine", settings.engine, ["auto", *{*detectors} & {*embedders}])
-    for kind, section in (("plugin", "plugins"), ("sink", "sinks")):
+    for kind in ("plugin", "sink"):
         for name in settings.enabled_names(kind):
-            path = ("sheets",) if (kind, name) == ("sink", "sheets") else (section, name)
             try:
-                if name not in catalogue.names(kind) and name not in broken:
-                    raise settings.unknown_name_error(kind, name, catalogue.names(kind))
-                settings.section(catalogue.get(kind, name).settings_type, path)
+                configured(settings, catalogue, kind, name)
             except PluginError as error:
+                path = settings.path_of(kind, name)
                 yield ConfigError(f"{settings.located(path)}: {'.'.join(path)}: {error.message}", mend=error.mend)
             except ConfigError as error:
                 yield error

@@ -301,7 +301,7 @@ class Config(_Section):
         One that is named in its section is, unless ``enabled: false`` stands there; ``sheets``, which has a section of
         its own, is where a spreadsheet is named in it.
         """
-        section = self._raw(self._path_of(kind, name))
+        section = self._raw(self.path_of(kind, name))
         if section is None or not section.get("enabled", True):
             return False
         if (kind, name) != ("sink", "sheets"):
@@ -331,7 +331,7 @@ class Config(_Section):
 
     def unknown_name_error(self, kind: str, name: str, known: Iterable[str]) -> ConfigError:
         """The error for a ``plugin``, ``sink`` or ``engine`` (``kind``) that none of ``known`` is called by."""
-        path = self._path_of(kind, name)
+        path = self.path_of(kind, name)
         hint = did_you_mean(name, known, otherwise=f"the {kind}s here are")
         return ConfigError(
             f'{self.located(path)}: {key_text(path)}: there is no {kind} called "{name}"; {hint}',
@@ -350,7 +350,8 @@ class Config(_Section):
         return value if isinstance(value, dict) else None
 
     @staticmethod
-    def _path_of(kind: str, name: str) -> tuple[str, ...]:
+    def path_of(kind: str, name: str) -> tuple[str, ...]:
+        """Where the settings of the ``plugin`` or ``sink`` (``kind``) called ``name`` stand in the file."""
         if kind in _SECTIONS and (kind, name) != ("sink", "sheets"):
             return (_SECTIONS[kind], name)
         return ("sheets",) if kind == "sink" else (kind,)

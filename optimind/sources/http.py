@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import cv2
 
 from optimind.plugin_api import SourceError, mask_url
-from optimind.sources._opencv import OpenCvSource, capture_with_timeouts
-from optimind.sources._probe import check_url, explain_http
+from optimind.sources._opencv import capture_with_timeouts
+from optimind.sources._probe import explain_http
+from optimind.sources._url import UrlSource
 
 __all__ = ["HttpSource"]
 
 
-class HttpSource(OpenCvSource):
+class HttpSource(UrlSource):
     """A camera or recording at ``http://user:password@host:port/path`` (or ``https://``).
 
     ``live`` is true until ``open`` finds that what is there has an end: a recording, played by its own time.
@@ -26,12 +27,6 @@ class HttpSource(OpenCvSource):
     def accepts(cls, spec: str) -> bool:
         """Whether ``spec`` is an ``http://`` or ``https://`` URL."""
         return re.match(r"https?://", spec, re.IGNORECASE) is not None
-
-    @classmethod
-    def create(cls, camera: str, spec: str) -> Self:
-        """Make the source of camera id ``camera``; opens nothing yet. Raises ``UsageError`` for a URL without host."""
-        check_url(spec)
-        return cls(camera, spec)
 
     @property
     def _what(self) -> str:

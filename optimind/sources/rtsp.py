@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import cv2
 
 from optimind.plugin_api import SourceError, mask_url
-from optimind.sources._opencv import OpenCvSource, capture_with_timeouts
-from optimind.sources._probe import check_url, explain_rtsp
+from optimind.sources._opencv import capture_with_timeouts
+from optimind.sources._probe import explain_rtsp
+from optimind.sources._url import UrlSource
 
 __all__ = ["RtspSource"]
 
 
-class RtspSource(OpenCvSource):
+class RtspSource(UrlSource):
     """A camera at ``rtsp://user:password@host:port/path`` (or ``rtsps://``), over TCP.
 
     FFmpeg asks for TCP first (UDP loses packets, and with them half a picture) and takes UDP only where the camera
@@ -27,12 +28,6 @@ class RtspSource(OpenCvSource):
     def accepts(cls, spec: str) -> bool:
         """Whether ``spec`` is an ``rtsp://`` or ``rtsps://`` URL."""
         return re.match(r"rtsps?://", spec, re.IGNORECASE) is not None
-
-    @classmethod
-    def create(cls, camera: str, spec: str) -> Self:
-        """Make the source of camera id ``camera``; opens nothing yet. Raises ``UsageError`` for a URL without host."""
-        check_url(spec)
-        return cls(camera, spec)
 
     @property
     def _what(self) -> str:

@@ -12,9 +12,10 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 from sqlalchemy import make_url
 
-from optimind.config import CameraSettings, Config, RecognitionSettings, load_config, sqlite_url
+from optimind.config import CameraSettings, Config, RecognitionSettings, load_config, models, sqlite_url
 from optimind.errors import ConfigError
 from optimind.plugin_api import Secret, Settings
+from optimind.sinks.sheets import SheetsSettings
 
 
 class Shape(Enum):
@@ -265,3 +266,8 @@ def test_where_the_file_is_kept_stays_out_of_the_values(tmp_path: Path) -> None:
     assert set(config.model_dump()) == set(Config.model_fields)
     assert config.label == str(tmp_path / "c.yaml")
     assert config.model_copy(update={"engine": "x"}).located(("engine",)) == f"{tmp_path / 'c.yaml'}:1"
+
+
+def test_what_sheets_may_hold_without_a_spreadsheet_is_all_else_that_its_sink_knows() -> None:
+    known = {"enabled", *SheetsSettings.model_fields} - {"spreadsheet"}
+    assert set(models._SHEETS_WITHOUT_A_SPREADSHEET) == known
