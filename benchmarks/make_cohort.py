@@ -34,7 +34,7 @@ def main() -> int:
     owners = np.repeat(np.arange(len(people)), [len(vectors) for vectors in people.values()])
     shared = [c for c in range(CENTRES) if len(set(owners[members == c])) >= 2]
     made = {
-        "embedder": FaceRecognitionEmbedder.embedder_id,
+        "embedder": FaceRecognitionEmbedder.info.embedder_id,
         "method": f"k-means++ with {CENTRES} centres, seed {SEED}; clusters of fewer than two people left out",
         "data": "LFW deep-funneled, half A by checksum of the name",
         "people": len(people),

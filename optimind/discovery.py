@@ -37,7 +37,7 @@ KINDS: dict[str, type] = {
 _REQUIRED: dict[str, tuple[str, ...]] = {
     "source": ("accepts", "create", "open", "read", "close"),
     "detector": ("create", "detect"),
-    "embedder": ("embedder_id", "dimension", "create", "embed"),
+    "embedder": ("describe", "create", "embed"),
     "plugin": ("settings_type", "create", "handle", "close"),
     "sink": ("settings_type", "create", "deliver", "close"),
 }

@@ -39,6 +39,7 @@ __all__ = [
     "Detections",
     "Detector",
     "Embedder",
+    "EmbedderInfo",
     "EngineError",
     "Event",
     "Frame",
@@ -117,13 +118,18 @@ class Source(Protocol):
 
 @runtime_checkable
 class Detector(Protocol):
-    """Finds faces. ``min_face_px`` is the smallest face worth finding, in pixels of the original picture."""
+    """Finds faces. Its settings stand in config.yaml under ``engines``, at its name."""
 
     name: ClassVar[str]
+    settings_type: ClassVar[type[Settings]] = Settings
 
     @classmethod
-    def create(cls, min_face_px: int) -> Self:
-        """Load the detector. Raises :class:`EngineError` with the command that mends it."""
+    def create(cls, min_face_px: int, settings: Any) -> Self:
+        """Load the detector; ``settings`` is a ``settings_type``.
+
+        ``min_face_px`` is the smallest face worth finding, in pixels of the original picture. Raises
+        :class:`EngineError` with the command that mends it.
+        """
         ...
 
     def detect(self, image: Image) -> Detections:
@@ -131,21 +137,40 @@ class Detector(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class EmbedderInfo:
+    """What a gallery remembers of the embedder that made it.
+
+    ``embedder_id`` names the weights: embeddings of another one cannot be compared. ``dimension``: numbers a face.
+    """
+
+    embedder_id: str
+    dimension: int
+
+
 @runtime_checkable
 class Embedder(Protocol):
-    """Turns faces into vectors. ``embedder_id`` names the weights: galleries of another one cannot be compared.
+    """Turns faces into vectors. An engine that is both detector and embedder shares one ``settings_type``.
 
     Vectors are compared by Euclidean distance on dlib's scale: two pictures of one person are mostly nearer than 0.6,
     of two people mostly further. An embedder of another scale multiplies its vectors so that this holds.
     """
 
     name: ClassVar[str]
-    embedder_id: ClassVar[str]
-    dimension: ClassVar[int]
+    settings_type: ClassVar[type[Settings]] = Settings
+    info: EmbedderInfo
 
     @classmethod
-    def create(cls) -> Self:
-        """Load the network. Raises :class:`EngineError` with the command that mends it."""
+    def describe(cls, settings: Any) -> EmbedderInfo:
+        """What :meth:`create` would give ``info``, without loading the network.
+
+        Raises :class:`EngineError` with the command that mends it where the network is not here.
+        """
+        ...
+
+    @classmethod
+    def create(cls, settings: Any) -> Self:
+        """Load the network; ``settings`` is a ``settings_type``. Raises :class:`EngineError` as ``describe`` does."""
         ...
 
     def embed(self, image: Image, faces: Detections) -> Vectors:

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from optimind.app import engine_factory
+from optimind.app import engine_for_enrolment
 from optimind.cli.options import ConfigOption, JsonOption, printable
 from optimind.config import load_config
 from optimind.errors import UsageError
@@ -59,7 +59,7 @@ def encode(
             raise UsageError("--import and --dataset exclude each other", mend="run encode twice: imported people stay")
         report = import_encodings(other, target)
     else:
-        engine = engine_factory(settings.engine, MIN_FACE_PX, settings.plugins_folder)
+        engine = engine_for_enrolment(settings, MIN_FACE_PX)
         with _one_interrupt(), _progress() as on_progress:
             report = encode_dataset(dataset or Path("datasets"), target, engine, workers, on_progress)
     if as_json:

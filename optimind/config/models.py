@@ -248,6 +248,7 @@ class Config(_Section):
 
     cameras: Annotated[list[CameraSettings], WrapValidator(_distinct)] = Field(default_factory=list)
     engine: str = Field(default="auto", min_length=1)
+    engines: dict[str, ExtensionSection] = Field(default_factory=dict)
     gallery: Path = Path("encodings/gallery.pickle")
     data: Path = Path("data")
     timezone: Annotated[str, AfterValidator(_timezone)] = "local"
@@ -317,7 +318,7 @@ class Config(_Section):
     def section(self, settings_type: type[SettingsModel], path: tuple[str, ...]) -> SettingsModel:
         """Check an extension's settings with its own class.
 
-        ``path`` is ``("sheets",)``, ``("plugins", name)`` or ``("sinks", name)``. The key ``enabled`` is taken out
+        ``path`` is ``("sheets",)`` or a name in ``plugins``, ``sinks`` or ``engines``. The key ``enabled`` is taken out
         first; an absent section gives the class's defaults. Raises :class:`ConfigError` with file, line and key of
         every fault.
         """
@@ -329,9 +330,14 @@ class Config(_Section):
         """Say where ``path`` stands, for messages: ``config.yaml:12``."""
         return self._document.located(path)
 
-    def unknown_name_error(self, kind: str, name: str, known: Iterable[str]) -> ConfigError:
-        """The error for a ``plugin``, ``sink`` or ``engine`` (``kind``) that none of ``known`` is called by."""
-        path = self.path_of(kind, name)
+    def unknown_name_error(
+        self, kind: str, name: str, known: Iterable[str], path: tuple[str, ...] | None = None
+    ) -> ConfigError:
+        """The error for a ``plugin``, ``sink`` or ``engine`` (``kind``) that none of ``known`` is called by.
+
+        ``path`` is where it is named, where that is not the usual place.
+        """
+        path = path or self.path_of(kind, name)
         hint = did_you_mean(name, known, otherwise=f"the {kind}s here are")
         return ConfigError(
             f'{self.located(path)}: {key_text(path)}: there is no {kind} called "{name}"; {hint}',

@@ -54,8 +54,8 @@ def encode_dataset(
     """
     started = time.monotonic()
     found = scan_dataset(dataset)
-    detector, embedder = engine.types()
-    base = GalleryFile(embedder.embedder_id, embedder.dimension, detector=detector.name, encoder=ENCODER, path=output)
+    detector, embedder = engine.describe()
+    base = GalleryFile(embedder.embedder_id, embedder.dimension, detector=detector, encoder=ENCODER, path=output)
     with gallery_lock(output):
         old = _earlier(output)
         journal_path = Path(f"{os.path.realpath(output)}.journal")

@@ -38,7 +38,7 @@ def look_at(path: str, detector: Detector, embedder: Embedder) -> Outcome:
     if isinstance(seen, Refusal):
         return Outcome(sha256, picture.digest, seen.reason, seen.detail)
     vector = np.asarray(embedder.embed(picture.image, seen.face), dtype=np.float64)
-    if vector.shape != (1, embedder.dimension) or not np.isfinite(vector).all():
+    if vector.shape != (1, embedder.info.dimension) or not np.isfinite(vector).all():
         raise ValueError(f"the embedder returned {vector.shape} for one face, or numbers that are not finite")
     return Outcome(sha256, picture.digest, "", "", vector[0], seen.face_px, seen.sharpness, seen.smaller_faces)
 

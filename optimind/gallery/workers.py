@@ -18,7 +18,7 @@ from optimind.errors import EngineError
 from optimind.gallery.dataset import Photograph
 from optimind.gallery.look import look_at
 from optimind.gallery.outcome import Outcome
-from optimind.plugin_api import Detector, Embedder
+from optimind.plugin_api import Detector, Embedder, EmbedderInfo
 
 __all__ = ["EngineFactory", "outcomes"]
 
@@ -30,8 +30,8 @@ class EngineFactory(Protocol):
         """Load the engine. Raises :class:`EngineError`."""
         ...
 
-    def types(self) -> tuple[type[Detector], type[Embedder]]:
-        """Return the two classes; nothing is loaded."""
+    def describe(self) -> tuple[str, EmbedderInfo]:
+        """Return the detector's name and what the embedder is; nothing is loaded. Raises :class:`EngineError`."""
         ...
 
 

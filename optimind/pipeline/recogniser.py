@@ -278,7 +278,7 @@ class Recogniser:
                 similarity=match.similarity,
                 margin=match.margin,
                 samples=len(subject.samples),
-                embedder=self._embedder.embedder_id,
+                embedder=self._embedder.info.embedder_id,
                 box=(left, top, right, bottom),
             )
         )

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optimind.errors import ConfigError, GalleryMissing
+from optimind.errors import ConfigError, EngineError, GalleryMismatch, GalleryMissing
 from optimind.status.isolation import Task
 from optimind.status.report import Item, failed_item
 
@@ -53,27 +53,25 @@ def import_parts() -> Iterable[Item]:
 
 def gallery_items(path: Path, config: Config) -> Iterable[Item]:
     """Whether the gallery loads, who is in it, and whether an engine can use it. None yet is no fault."""
-    from optimind.discovery import discover  # noqa: PLC0415  needs installed packages
+    from optimind.app import engine_for_gallery  # noqa: PLC0415  needs installed packages
     from optimind.gallery import load_gallery, to_core  # noqa: PLC0415  needs installed packages
 
     item = Item("gallery", path.name, "ok", "", "made by encode_faces.py", required=False)
     try:
-        gallery = to_core(load_gallery(path))
+        file = load_gallery(path)
+        gallery = to_core(file)
     except GalleryMissing:
         return [replace(item, state="missing", found="not made yet", mend=_encode(path))]
     if not gallery.people:
         mend = f"put photographs into datasets/<person>/, then: {_encode(path)}"
         return [replace(item, state="missing", found="nobody is enrolled", mend=mend)]
-    kinds = discover(config.plugins_folder).of_kind("embedder")
-    if config.engine != "auto":
-        kinds = [kind for kind in kinds if kind.name == config.engine.rpartition("+")[2]]
-    known = [kind.embedder_id for kind in kinds]
-    if gallery.embedder not in known:
-        found = f"made by the embedder {gallery.embedder}, and here is {', '.join(known) or 'none'}"
-        mend = f"encode the photographs again: python encode_faces.py --output {shlex.quote(str(path))}"
-        return [replace(item, state="failed", found=found, mend=mend)]
+    try:
+        engine = engine_for_gallery(config, file)
+    except (GalleryMismatch, EngineError) as error:
+        return [replace(item, state="failed", found=error.message, mend=error.mend or "")]
     people = "1 person" if gallery.people == 1 else f"{gallery.people} people"
-    return [replace(item, found=f"{people}, {gallery.samples} samples, embedder {gallery.embedder}")]
+    made = f"embedder {gallery.embedder}, engine {engine.name}"
+    return [replace(item, found=f"{people}, {gallery.samples} samples, {made}")]
 
 
 def _encode(path: Path) -> str:

@@ -10,12 +10,12 @@ weights. The author of a real engine calls the two ``check_`` functions with a p
 from __future__ import annotations
 
 import copy
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import cv2
 import numpy as np
 
-from optimind.plugin_api import Detections, Detector, Embedder, Image, Vectors
+from optimind.plugin_api import Detections, Detector, Embedder, EmbedderInfo, Image, Settings, Vectors
 
 __all__ = [
     "FakeDetector",
@@ -60,8 +60,8 @@ class FakeDetector(Detector):
         self._min_face_px = min_face_px
 
     @classmethod
-    def create(cls, min_face_px: int) -> Self:
-        """Nothing to load."""
+    def create(cls, min_face_px: int, settings: Any = None) -> Self:  # noqa: ARG003 - there are none
+        """Nothing to load, and nothing to set."""
         return cls(min_face_px)
 
     def detect(self, image: Image) -> Detections:
@@ -83,17 +83,21 @@ class FakeEmbedder(Embedder):
     """Turns a painted face into its person's own direction, the same every time; strangers are 1.41 apart."""
 
     name: ClassVar[str] = "fake"
-    embedder_id: ClassVar[str] = "fake-v1"
-    dimension: ClassVar[int] = _PEOPLE
+    info = EmbedderInfo("fake-v1", _PEOPLE)
 
     @classmethod
-    def create(cls) -> Self:
-        """Nothing to load."""
+    def describe(cls, settings: Any = None) -> EmbedderInfo:  # noqa: ARG003 - there are none
+        """It is always here."""
+        return cls.info
+
+    @classmethod
+    def create(cls, settings: Any = None) -> Self:  # noqa: ARG003 - there are none
+        """Nothing to load, and nothing to set."""
         return cls()
 
     def embed(self, image: Image, faces: Detections) -> Vectors:
         """Return (n, 50), each row of length 1."""
-        rows = np.zeros((len(faces), self.dimension))
+        rows = np.zeros((len(faces), self.info.dimension))
         height, width = image.shape[:2]
         for row, (x1, y1, x2, y2) in zip(rows, faces.xyxy, strict=True):
             x = int(np.clip((x1 + x2) / 2, 0, width - 1))
@@ -112,18 +116,25 @@ class FakeEngineFactory:
         """Return a detector and an embedder."""
         return FakeDetector.create(self.min_face_px), FakeEmbedder.create()
 
-    def types(self) -> tuple[type[Detector], type[Embedder]]:
-        """Return their classes."""
-        return FakeDetector, FakeEmbedder
+    def describe(self) -> tuple[str, EmbedderInfo]:
+        """Return the detector's name and what the embedder is."""
+        return FakeDetector.name, FakeEmbedder.describe()
 
 
-def check_detector(kind: type[Detector], portrait: Image, *, faces: int = 1, min_face_px: int = 40) -> Detections:
+def check_detector(
+    kind: type[Detector],
+    portrait: Image,
+    *,
+    faces: int = 1,
+    min_face_px: int = 40,
+    settings: Settings | None = None,
+) -> Detections:
     """Raise ``AssertionError`` with what is wrong where ``kind`` is no proper detector; return what it found.
 
-    ``portrait`` (BGR) shows ``faces`` faces of at least ``min_face_px``.
+    ``portrait`` (BGR) shows ``faces`` faces of at least ``min_face_px``. ``settings`` None: the defaults.
     """
     _require(isinstance(kind.name, str) and bool(kind.name), "name must be a text")
-    detector = kind.create(min_face_px)
+    detector = kind.create(min_face_px, settings or kind.settings_type())
     untouched = copy.deepcopy(portrait)
     found = detector.detect(portrait)
     _require(np.array_equal(portrait, untouched), "detect must not change the picture")
@@ -141,24 +152,29 @@ def check_detector(kind: type[Detector], portrait: Image, *, faces: int = 1, min
     return found
 
 
-def check_embedder(kind: type[Embedder], portrait: Image, faces: Detections) -> Vectors:
+def check_embedder(
+    kind: type[Embedder], portrait: Image, faces: Detections, *, settings: Settings | None = None
+) -> Vectors:
     """Raise ``AssertionError`` with what is wrong where ``kind`` is no proper embedder; return what it gave.
 
-    ``faces`` (one or more) are where the faces of ``portrait`` (BGR) are.
+    ``faces`` (one or more) are where the faces of ``portrait`` (BGR) are. ``settings`` None: the defaults.
     """
-    _require(bool(kind.name and kind.embedder_id), "name and embedder_id must be texts")
-    embedder = kind.create()
+    _require(isinstance(kind.name, str) and bool(kind.name), "name must be a text")
+    settings = settings or kind.settings_type()
+    told = kind.describe(settings)
+    _require(isinstance(told.embedder_id, str) and bool(told.embedder_id), "embedder_id must be a text")
+    embedder = kind.create(settings)
+    _require(embedder.info == told, f"describe says {told}, and info is {embedder.info}")
     untouched = copy.deepcopy(portrait)
     given = embedder.embed(portrait, faces)
     _require(np.array_equal(portrait, untouched), "embed must not change the picture")
     _require(given.dtype == np.float64, f"rows must be float64, got {given.dtype}")
-    _require(
-        given.shape == (len(faces), kind.dimension), f"({len(faces)}, {kind.dimension}) expected, got {given.shape}"
-    )
+    wanted = (len(faces), told.dimension)
+    _require(given.shape == wanted, f"{wanted} expected, got {given.shape}")
     _require(bool(np.isfinite(given).all()), "every number must be finite")
     _require(np.allclose(embedder.embed(portrait, faces), given), "the same face must give the same row")
     none = embedder.embed(portrait, Detections.empty())
-    _require(none.shape == (0, kind.dimension), f"no face must give (0, {kind.dimension}), got {none.shape}")
+    _require(none.shape == (0, told.dimension), f"no face must give (0, {told.dimension}), got {none.shape}")
     height, width = portrait.shape[:2]
     beyond = Detections(np.array([[-20.0, -20.0, width + 20.0, height + 20.0]]), np.ones(1), _one_row(faces))
     _require(bool(np.isfinite(embedder.embed(portrait, beyond)).all()), "a box beyond the picture must be accepted")

@@ -8,17 +8,18 @@ the time; two threads in the library at once crash the process, so one lock guar
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import math
 import threading
 import warnings
 from pathlib import Path
 from types import ModuleType
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import cv2
 import numpy as np
 
-from optimind.plugin_api import Detections, Detector, Embedder, EngineError, Image, Vectors
+from optimind.plugin_api import Detections, Detector, Embedder, EmbedderInfo, EngineError, Image, Vectors
 
 __all__ = ["FaceRecognitionDetector", "FaceRecognitionEmbedder"]
 
@@ -32,12 +33,13 @@ PIXEL_BUDGET = 16_000_000
 COHORT = Path(__file__).parent / "cohorts" / "dlib-resnet-v1.npz"
 """Made by ``python -m benchmarks.make_cohort``; its entry ``made`` says from what."""
 
+_MEND = "install what requirements.txt and requirements-nodeps.txt name (make setup)"
 _one_call_at_a_time = threading.Lock()
 
 
 def _library() -> ModuleType:
     """Import face_recognition; raises :class:`EngineError` where it, dlib or the weights are missing."""
-    mend = "install what requirements.txt and requirements-nodeps.txt name (make setup)"
+    mend = _MEND
     try:
         with _one_call_at_a_time, warnings.catch_warnings():
             # The package of weights looks its files up through pkg_resources, which only warns that it is old.
@@ -63,8 +65,8 @@ class FaceRecognitionDetector(Detector):
         self._min_face_px = min_face_px
 
     @classmethod
-    def create(cls, min_face_px: int) -> Self:
-        """Load the library. Faces below 40 px are not found, whatever ``min_face_px`` says."""
+    def create(cls, min_face_px: int, settings: Any = None) -> Self:  # noqa: ARG003 - there are none
+        """Load the library; there is nothing to set. Faces below 40 px are not found, whatever ``min_face_px`` says."""
         if min_face_px < 1:
             raise EngineError(f"min_face_px must be at least 1, got {min_face_px}", mend="40 is a good start")
         return cls(_library(), min_face_px)
@@ -96,21 +98,28 @@ class FaceRecognitionEmbedder(Embedder):
     """dlib's ResNet behind the 5-point aligner. Embeddings are not normalised; compared by Euclidean distance."""
 
     name: ClassVar[str] = "face_recognition"
-    embedder_id: ClassVar[str] = "dlib-resnet-v1"
-    dimension: ClassVar[int] = 128
+    info = EmbedderInfo("dlib-resnet-v1", 128)
 
     def __init__(self, library: ModuleType) -> None:
         self._library = library
 
     @classmethod
-    def create(cls) -> Self:
-        """Load the library."""
+    def describe(cls, settings: Any = None) -> EmbedderInfo:  # noqa: ARG003 - there are none
+        """Look whether the library is installed, without loading it."""
+        absent = [name for name in ("dlib", "face_recognition") if importlib.util.find_spec(name) is None]
+        if absent:
+            raise EngineError(f"the engine face_recognition cannot start: {' and '.join(absent)} missing", mend=_MEND)
+        return cls.info
+
+    @classmethod
+    def create(cls, settings: Any = None) -> Self:  # noqa: ARG003 - there are none
+        """Load the library; there is nothing to set."""
         return cls(_library())
 
     def embed(self, image: Image, faces: Detections) -> Vectors:
         """Return (n, 128) float64. Landmarks in ``faces`` are not used: the library finds its own five points."""
         if not len(faces):
-            return np.empty((0, self.dimension))
+            return np.empty((0, self.info.dimension))
         height, width = image.shape[:2]
         rgb = np.ascontiguousarray(image[:, :, ::-1])
         with _one_call_at_a_time:

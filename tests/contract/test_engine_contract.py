@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import cv2
 import numpy as np
@@ -74,7 +74,7 @@ class _Forgetful(FakeEmbedder):
     calls: ClassVar[int] = 0
 
     @classmethod
-    def create(cls) -> Self:
+    def create(cls, settings: Any = None) -> Self:
         cls.calls = 0
         return cls()
 

@@ -16,7 +16,7 @@ from optimind.errors import DatasetError, EngineError, GalleryError, GalleryRefu
 from optimind.gallery import EncodeReport, GalleryFile, Sample, load_gallery, save_gallery, to_core
 from optimind.gallery import encoder as encoder_module
 from optimind.gallery.encoder import encode_dataset
-from optimind.plugin_api import Detections, Detector, Embedder, Image, Vectors
+from optimind.plugin_api import Detections, Detector, Embedder, EmbedderInfo, Image, Vectors
 from optimind.testing.engines import FakeDetector, FakeEmbedder, FakeEngineFactory, blank, paint_face
 
 
@@ -160,7 +160,7 @@ def test_another_embedder_or_version_computes_everything(
     encode(dataset, output)
     monkeypatch.setattr(encoder_module, "ENCODER", 2)
     assert encode(dataset, output)[1] == 6
-    monkeypatch.setattr(FakeEmbedder, "embedder_id", "fake-v2")
+    monkeypatch.setattr(FakeEmbedder, "info", EmbedderInfo("fake-v2", FakeEmbedder.info.dimension))
     assert encode(dataset, output)[1] == 6
     assert load_gallery(output).embedder == "fake-v2"
 

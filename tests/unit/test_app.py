@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import pickle
 import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from optimind.app import RunOptions, _source_from, engine_factory, ledger_url, make_sheets_sink, make_source, run
+from optimind.app import (
+    RunOptions,
+    engine_for_enrolment,
+    engine_for_gallery,
+    ledger_url,
+    make_sheets_sink,
+    make_source,
+    run,
+)
+from optimind.app.cameras import source_from
 from optimind.config import Config, load_config
 from optimind.discovery import Catalogue, Extension, discover
 from optimind.errors import ConfigError, GalleryMismatch, GalleryMissing, OptiMindError, PluginError
 from optimind.gallery import GalleryFile, Sample, save_gallery
+from optimind.plugin_api import EmbedderInfo
 from optimind.sources.file import FileSource
 from optimind.sources.rtsp import RtspSource
+from optimind.vision.face_recognition_engine import FaceRecognitionEmbedder
 
 
 def settings(folder: Path, text: str = "") -> Config:
@@ -65,16 +77,78 @@ def test_a_new_file_among_the_built_in_sources_takes_its_addresses() -> None:
 
     CardSource.__module__ = "optimind.sources.card"
     found = [*discover().all(), Extension("source", "card", "optimind.sources.card", CardSource)]
-    assert isinstance(_source_from(Catalogue(found), "c", "card:1"), CardSource)
-    assert not isinstance(_source_from(Catalogue(found), "c", "clip.mp4"), CardSource)
+    assert isinstance(source_from(Catalogue(found), "c", "card:1"), CardSource)
+    assert not isinstance(source_from(Catalogue(found), "c", "clip.mp4"), CardSource)
 
 
-def test_engines_by_name() -> None:
-    assert engine_factory("auto", 45).name == "face_recognition"
-    detector, embedder = engine_factory("face_recognition+face_recognition", 45).types()
-    assert (detector.name, embedder.name) == ("face_recognition", "face_recognition")
+def test_engines_by_name(tmp_path: Path) -> None:
+    both = engine_for_enrolment(settings(tmp_path, "engine: face_recognition+face_recognition"), 45)
+    assert both.describe() == ("face_recognition", FaceRecognitionEmbedder.info)
     with pytest.raises(PluginError, match="no detector called 'nonsense'"):
-        engine_factory("nonsense", 45).types()
+        engine_for_enrolment(settings(tmp_path, "engine: nonsense"), 45)
+
+
+ENGINES = """
+from optimind.plugin_api import Detector, Embedder, EmbedderInfo, EngineError, Settings
+
+class Own(Settings):
+    precision: int = 1
+
+class {name}Detector(Detector):
+    name = "{name}"
+    settings_type = Own
+    @classmethod
+    def create(cls, min_face_px, settings): return min_face_px, settings.precision
+    def detect(self, image): pass
+
+class {name}Embedder(Embedder):
+    name = "{name}"
+    settings_type = Own
+    @classmethod
+    def describe(cls, settings):
+        if settings.precision > 8: raise EngineError("its weights are not here", mend="pull them")
+        return EmbedderInfo("{name}-v1", settings.precision)
+    @classmethod
+    def create(cls, settings): return settings.precision
+    def embed(self, image, faces): pass
+"""
+
+
+@pytest.fixture
+def own_engine(tmp_path: Path) -> Path:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "eyes.py").write_text(ENGINES.format(name="eyes"), "utf-8")
+    return folder
+
+
+def test_an_engines_settings_reach_both_its_parts(own_engine: Path, tmp_path: Path) -> None:
+    config = settings(tmp_path, f"engine: eyes\nplugins_folder: {own_engine}\nengines: {{eyes: {{precision: 4}}}}")
+    factory = pickle.loads(pickle.dumps(engine_for_enrolment(config, 45)))
+    assert factory.describe() == ("eyes", EmbedderInfo("eyes-v1", 4))
+    assert factory() == ((45, 4), 4)
+
+
+def test_auto_takes_the_engine_that_made_the_gallery(own_engine: Path, tmp_path: Path) -> None:
+    gallery = GalleryFile("eyes-v1", 8, path=Path("g.pickle"))
+    config = settings(tmp_path, f"plugins_folder: {own_engine}\nengines: {{eyes: {{precision: 8}}}}")
+    assert engine_for_gallery(config, gallery).name == "eyes"
+    absent = settings(tmp_path, f"plugins_folder: {own_engine}\nengines: {{eyes: {{precision: 9}}}}")
+    with pytest.raises(GalleryMismatch, match="eyes: its weights are not here"):
+        engine_for_gallery(absent, gallery)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("engines: {eye: {}}", 'config.yaml:2: engines.eye: there is no engine called "eye"; did you mean "eyes"'),
+        ("engine: eyes\nengines: {eyes: {precisio: 4}}", "config.yaml:3: engines.eyes.precisio: unknown key"),
+    ],
+)
+def test_a_wrong_engine_setting_says_where(text: str, said: str, own_engine: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        engine_for_enrolment(settings(tmp_path, f"plugins_folder: {own_engine}\n{text}"), 45)
+    assert said in str(caught.value)
 
 
 def test_where_the_ledger_is(tmp_path: Path) -> None:

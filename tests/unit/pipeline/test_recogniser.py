@@ -13,7 +13,7 @@ from optimind.core.identification import IdentificationLimits, Identifier
 from optimind.core.types import Detections, Frame, Gallery, Image, Template, Vectors
 from optimind.pipeline.recogniser import Recogniser, RecogniserSettings
 from optimind.pipeline.stages import StageTimes
-from optimind.plugin_api import Detector, Embedder, Event, Sighting, TrackEnded
+from optimind.plugin_api import Detector, Embedder, EmbedderInfo, Event, Sighting, TrackEnded
 
 START = datetime(2026, 9, 1, 8, tzinfo=UTC)
 Scene = Callable[[float], list[tuple[float, float]]]
@@ -24,8 +24,7 @@ class Stage(Detector, Embedder):
     """Detector and embedder of a scene. The image carries only the time, in its first pixels."""
 
     name: ClassVar[str] = "stage"
-    embedder_id: ClassVar[str] = "line"
-    dimension: ClassVar[int] = 1
+    info = EmbedderInfo("line", 1)
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -33,8 +32,12 @@ class Stage(Detector, Embedder):
         self.now_s = 0.0
 
     @classmethod
-    def create(cls, min_face_px: int = 0) -> Self:
+    def create(cls, *_: object) -> Self:
         raise AssertionError("made by the test")
+
+    @classmethod
+    def describe(cls, settings: object) -> EmbedderInfo:
+        return cls.info
 
     def detect(self, image: Image) -> Detections:
         lefts = [left for left, _ in self.scene(self.now_s)]

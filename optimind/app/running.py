@@ -1,4 +1,4 @@
-"""The composition root: the only place where the parts are made and put together."""
+"""A run: sources, engine, plugins, sinks and the ledger are made and put together, and the loop is let go."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from optimind.app.cameras import source_from
+from optimind.app.engines import engine_for_gallery
 from optimind.config import Config, sqlite_url
 from optimind.core.identification import IdentificationLimits, Identifier
 from optimind.core.types import Gallery, Vectors
 from optimind.discovery import Catalogue, discover
-from optimind.errors import ConfigError, GalleryMismatch, GalleryMissing, SourceError, SourceNotFound, UsageError
-from optimind.gallery import GalleryFile, check_embedder, load_gallery, to_core
+from optimind.errors import ConfigError, GalleryMissing, SourceNotFound, UsageError
+from optimind.gallery import GalleryFile, load_gallery, to_core
 from optimind.pipeline.capture import Capture, Replay
 from optimind.pipeline.delivery import DeliveryWorker
 from optimind.pipeline.host import PluginHost
@@ -30,8 +32,6 @@ from optimind.pipeline.stages import StageTimes
 from optimind.pipeline.summary import attention, summarise
 from optimind.plugin_api import (
     AttendanceMarked,
-    Detector,
-    Embedder,
     Event,
     Plugin,
     PluginContext,
@@ -43,85 +43,14 @@ from optimind.plugin_api import (
 )
 from optimind.storage import open_ledger
 
-__all__ = [
-    "DEFAULT_ENGINE",
-    "EngineFactory",
-    "RunOptions",
-    "RunResult",
-    "configured",
-    "engine_factory",
-    "ledger_url",
-    "make_sheets_sink",
-    "make_source",
-    "run",
-]
+__all__ = ["RunOptions", "RunResult", "configured", "ledger_url", "make_sheets_sink", "run"]
 
 log = logging.getLogger(__name__)
 
-DEFAULT_ENGINE = "face_recognition"
-"""What ``engine: auto`` takes when photographs are encoded."""
 _FLUSH_S = 20.0
 """How long the end of a run waits for rows to leave; those that have not stay in the outbox."""
 _LIVE_EMBEDDINGS = 8
 """Faces embedded for one frame of a camera: about half a second of this engine's work on a slow core."""
-
-
-@dataclass(frozen=True, slots=True)
-class EngineFactory:
-    """Makes a detector and an embedder; can be sent to another process.
-
-    ``name`` is that of an extension which is both, or ``detector+embedder``.
-    """
-
-    name: str
-    min_face_px: int
-    plugins_folder: Path | None = None
-
-    def __call__(self) -> tuple[Detector, Embedder]:
-        """Load both. Raises :class:`PluginError` or :class:`~optimind.errors.EngineError`."""
-        detector, embedder = self.types()
-        return detector.create(self.min_face_px), embedder.create()
-
-    def types(self) -> tuple[type[Detector], type[Embedder]]:
-        """The two classes, nothing loaded yet. Raises :class:`PluginError`."""
-        catalogue = discover(self.plugins_folder)
-        detector, _, embedder = self.name.partition("+")
-        return catalogue.get("detector", detector), catalogue.get("embedder", embedder or detector)
-
-
-def engine_factory(name: str, min_face_px: int, plugins_folder: Path | None = None) -> EngineFactory:
-    """The engine called ``name``; ``auto`` is the default one."""
-    return EngineFactory(DEFAULT_ENGINE if name == "auto" else name, min_face_px, plugins_folder)
-
-
-def make_source(camera: str, spec: str, plugins_folder: Path | None = None) -> Source:
-    """The source that accepts ``spec``. Raises :class:`SourceError` where none or several do."""
-    return _source_from(discover(plugins_folder), camera, spec)
-
-
-def _source_from(catalogue: Catalogue, camera: str, spec: str) -> Source:
-    takers: list[type[Source]] = [kind for kind in catalogue.of_kind("source") if _accepts(kind, spec)]
-    if len(takers) > 1:
-        # A file is what no other kind takes.
-        takers = [kind for kind in takers if kind.name != "file"]
-    if len(takers) > 1:
-        # A kind that somebody brings for addresses that a built-in one takes too is meant to take its place.
-        takers = [kind for kind in takers if not kind.__module__.startswith("optimind.sources.")]
-    if len(takers) != 1:
-        known = ", ".join(catalogue.names("source"))
-        raise SourceError(
-            f"camera {camera}: {'no' if not takers else 'more than one'} kind of source takes this address",
-            mend=f"kinds of sources here: {known}; `plugins list` shows where each comes from",
-        )
-    return takers[0].create(camera, spec)
-
-
-def _accepts(kind: type[Source], spec: str) -> bool:
-    try:
-        return kind.accepts(spec)
-    except Exception as error:  # noqa: BLE001 - one broken kind of source must not stop the cameras of another
-        log.warning("source %s (%s) is left out: its accepts failed: %s", kind.name, kind.__module__, error)
-        return False
 
 
 def make_sheets_sink(config: Config) -> Any | None:
@@ -186,10 +115,10 @@ def run(
     """Recognise until the recordings end or ``stop`` is set. Raises OptiMindError where it cannot begin."""
     catalogue = discover(config.plugins_folder)
     gallery = _gallery(options.gallery or config.gallery)
-    sources = {camera: _source_from(catalogue, camera, spec) for camera, spec in _cameras(config, options)}
+    sources = {camera: source_from(catalogue, camera, spec) for camera, spec in _cameras(config, options)}
     plugins = _plugins(config, catalogue, PluginContext(session=options.session, timezone=config.zone()))
     sinks = _sinks(config, catalogue)
-    detector, embedder = _engine_for(config, catalogue, gallery)()
+    detector, embedder = engine_for_gallery(config, gallery)()
     stages = StageTimes()
     run_id = uuid.uuid4().hex[:12]
     with ExitStack() as stack:
@@ -286,23 +215,6 @@ def _address(config: Config, place: int) -> str:
     except ConfigError as error:
         where = config.located(("cameras", place, "source"))
         raise ConfigError(f"{where}: {error.message}", mend=error.mend) from error
-
-
-def _engine_for(config: Config, catalogue: Catalogue, gallery: GalleryFile) -> EngineFactory:
-    """The engine whose embedder made ``gallery``; another one is refused with the command that mends it."""
-    least = config.detection.min_face_px
-    if config.engine == "auto":
-        for kind in catalogue.of_kind("embedder"):
-            if kind.embedder_id == gallery.embedder and kind.name in catalogue.names("detector"):
-                return EngineFactory(kind.name, least, config.plugins_folder)
-        raise GalleryMismatch(
-            f"{gallery.path}: it was made by the embedder {gallery.embedder!r}, which is not here",
-            mend=f"enrol again: python encode_faces.py --dataset datasets --output {gallery.path}",
-        )
-    factory = engine_factory(config.engine, least, config.plugins_folder)
-    _, embedder = factory.types()
-    check_embedder(gallery, embedder.embedder_id)
-    return factory
 
 
 def _plugins(config: Config, catalogue: Catalogue, context: PluginContext) -> list[Plugin]:
