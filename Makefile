@@ -5,7 +5,7 @@
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
-PINS := requirements.txt requirements-nodeps.txt requirements-dev.txt
+PINS := requirements.txt requirements-face-recognition.txt requirements-dev.txt
 # The first of these that is Python 3.11 or newer; PYTHON=... on the command line overrides it.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
@@ -20,7 +20,7 @@ $(READY): $(PINS) setup.cfg pyproject.toml
 	@echo "Building $(VENV) (once; the download is about 400 MB) ..."
 	$(PYTHON) -m venv --clear $(VENV)
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-nodeps.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-face-recognition.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@# opencv-python needs the system's libGL for its window; without one, its window-less twin does everything else.
 	@$(PY) -c 'import cv2' 2>/dev/null || { \

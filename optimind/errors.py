@@ -69,7 +69,7 @@ class UsageError(OptiMindError):
 
 
 class ConfigError(OptiMindError):
-    """The settings file is wrong; the message starts with ``file:line: key``."""
+    """A settings file, or a model's description, is wrong; the message starts with ``file:line: key``."""
 
     exit_code = 2
 

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict
 
+from optimind.core.calibration import Calibration
 from optimind.core.events import AttendanceMarked, AttendanceStatus, Event, Sighting, TrackEnded
 from optimind.core.registers import session_date
 from optimind.core.types import Detections, Frame, Image, Vectors
@@ -30,10 +31,13 @@ from optimind.errors import (
     UsageError,
 )
 from optimind.secrets import Secret, mask_url
+from optimind.weights.calibrations import calibration_of
+from optimind.weights.store import Model, installed_model
 
 __all__ = [
     "AttendanceMarked",
     "AttendanceStatus",
+    "Calibration",
     "DeliveryDelayed",
     "DeliveryRefused",
     "Detections",
@@ -44,6 +48,7 @@ __all__ = [
     "Event",
     "Frame",
     "Image",
+    "Model",
     "OptiMindError",
     "Plugin",
     "PluginContext",
@@ -58,6 +63,8 @@ __all__ = [
     "TrackEnded",
     "UsageError",
     "Vectors",
+    "calibration_of",
+    "installed_model",
     "mask_url",
     "session_date",
 ]
@@ -177,10 +184,11 @@ class Embedder(Protocol):
         """Return a row a face: (n, dimension) float64, to be compared by Euclidean distance. Not thread-safe."""
         ...
 
-    def cohort(self) -> Vectors | None:
-        """Embeddings (some hundred, dimension) of people who are in nobody's class, better of none: cluster centres.
+    def calibration(self) -> Calibration | None:
+        """What is known of these distances: a cohort of people who are in nobody's class, and how close strangers come.
 
-        Distances become comparable between people by them. None where there are none: then plain distances decide.
+        By it distances become comparable between people, and the limit follows the error rate that is wished for. None
+        where nothing is known: then plain distances decide.
         """
         return None
 

@@ -1,8 +1,8 @@
 """The composition root: the only place where the parts are made and put together."""
 
 from optimind.app.cameras import make_source
-from optimind.app.engines import EngineFactory, engine_for_enrolment, engine_for_gallery
 from optimind.app.running import RunOptions, RunResult, configured, ledger_url, make_sheets_sink, run
+from optimind.engines import EngineFactory, engine_for_enrolment, engine_for_gallery
 
 __all__ = [
     "EngineFactory",

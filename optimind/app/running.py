@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from optimind.app.cameras import source_from
-from optimind.app.engines import engine_for_gallery
 from optimind.config import Config, sqlite_url
+from optimind.core.calibration import Calibration
 from optimind.core.identification import IdentificationLimits, Identifier
-from optimind.core.types import Gallery, Vectors
+from optimind.core.types import Gallery
 from optimind.discovery import Catalogue, discover
+from optimind.engines import engine_for_gallery
 from optimind.errors import ConfigError, GalleryMissing, SourceNotFound, UsageError
 from optimind.gallery import GalleryFile, load_gallery, to_core
 from optimind.pipeline.capture import Capture, Replay
@@ -118,14 +119,15 @@ def run(
     sources = {camera: source_from(catalogue, camera, spec) for camera, spec in _cameras(config, options)}
     plugins = _plugins(config, catalogue, PluginContext(session=options.session, timezone=config.zone()))
     sinks = _sinks(config, catalogue)
-    detector, embedder = engine_for_gallery(config, gallery)()
+    engine = engine_for_gallery(config, gallery)
+    detector, embedder = engine()
     stages = StageTimes()
     run_id = uuid.uuid4().hex[:12]
     with ExitStack() as stack:
         ledger = stack.enter_context(open_ledger(ledger_url(config, options.data)))
         writer = MarkWriter(ledger, [sink.name for sink in sinks], on_marked)
         host = PluginHost(plugins, lambda event: _keep(event, writer))
-        identifier = _identifier(config, to_core(gallery), embedder.cohort())
+        identifier = _identifier(config, to_core(gallery), embedder.calibration())
         changed = threading.Condition()
         feeds = []
         for camera, source in sources.items():
@@ -164,7 +166,16 @@ def run(
             for worker in workers:
                 worker.flush(_FLUSH_S)
         return RunResult(
-            summary=summarise(feeds, stages, people, seconds=seconds, workers=workers, plugins=host.states),
+            summary=summarise(
+                feeds,
+                stages,
+                people,
+                seconds=seconds,
+                workers=workers,
+                plugins=host.states,
+                engine=engine.name,
+                min_face_px=engine.min_face_px,
+            ),
             attention=attention(feeds, host.states, workers, stopped=stop.is_set()),
             unsaved=writer.unsaved,
             ledger_error=writer.error,
@@ -238,14 +249,14 @@ def _capture(options: RunOptions, camera: str, source: Source, changed: threadin
     return Replay(source, camera, start_at=options.start_at)
 
 
-def _identifier(config: Config, gallery: Gallery, cohort: Vectors | None) -> Identifier:
+def _identifier(config: Config, gallery: Gallery, calibration: Calibration | None) -> Identifier:
     limits = IdentificationLimits(
         max_distance=config.recognition.max_distance,
-        max_normalised_distance=config.recognition.max_normalised_distance,
+        fpir=config.recognition.fpir,
         min_margin=config.recognition.min_margin,
         min_samples=config.recognition.min_samples,
     )
-    return Identifier(gallery, limits, cohort)
+    return Identifier(gallery, limits, calibration)
 
 
 def _recogniser_settings(config: Config, *, limited: bool) -> RecogniserSettings:

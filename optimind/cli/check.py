@@ -76,7 +76,7 @@ def main_without_packages(argv: Sequence[str]) -> int:
     print(report.sentence())
     if any(item.group == "package" and not item.healthy for item in report.items):
         print(f"\nTo install all of it:\n  {install_command()}")
-        print("or, in an environment of your own:", *INSTALL, sep="\n  ")
+        print("or, in an environment of your own:", INSTALL, sep="\n  ")
     return report.exit_code
 
 

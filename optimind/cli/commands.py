@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from optimind.cli import attendance, check, config, encode, extensions, run
+from optimind.cli import attendance, calibrate, check, config, encode, evaluate, extensions, models, run
 
 __all__ = ["app"]
 
@@ -19,5 +19,8 @@ app.command("check")(check.check)
 app.command("encode")(encode.encode)
 app.command("run")(run.run)
 app.command("attendance")(attendance.attendance)
+app.command("evaluate")(evaluate.evaluate)
 app.add_typer(extensions.app, name="plugins")
 app.add_typer(config.app, name="config")
+models.app.command("calibrate")(calibrate.calibrate)
+app.add_typer(models.app, name="models")

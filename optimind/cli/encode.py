@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
 from optimind.app import engine_for_enrolment
 from optimind.cli.options import ConfigOption, JsonOption, printable
+from optimind.cli.progress import one_interrupt, photograph_progress
 from optimind.config import load_config
 from optimind.errors import UsageError
-from optimind.gallery.encoder import Progress as OnProgress
 from optimind.gallery.encoder import encode_dataset
 from optimind.gallery.importer import import_encodings
 from optimind.gallery.quality import MIN_FACE_PX
@@ -31,7 +25,6 @@ from optimind.gallery.report import EncodeReport
 __all__ = ["encode"]
 
 NEEDS_A_PERSON = 3
-LINE_EVERY_S = 10.0
 
 
 def encode(
@@ -60,7 +53,7 @@ def encode(
         report = import_encodings(other, target)
     else:
         engine = engine_for_enrolment(settings, MIN_FACE_PX)
-        with _one_interrupt(), _progress() as on_progress:
+        with one_interrupt(), photograph_progress() as on_progress:
             report = encode_dataset(dataset or Path("datasets"), target, engine, workers, on_progress)
     if as_json:
         print(json.dumps(report.as_json(), indent=2))
@@ -68,53 +61,6 @@ def encode(
         _print(report, Console(highlight=False, markup=False))
     if report.needs_a_person:
         raise typer.Exit(NEEDS_A_PERSON)
-
-
-@contextmanager
-def _one_interrupt() -> Iterator[None]:
-    """Let the first Ctrl-C end the command and pass over the next: what is done is being kept meanwhile."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-
-    def stop(_number: int, _frame: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        if signal.getsignal(signal.SIGINT) is stop:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-@contextmanager
-def _progress() -> Iterator[OnProgress]:
-    """Show how far it is: a bar with the time left on a terminal, a line now and then in a log."""
-    if not sys.stderr.isatty():
-        yield _lines()
-        return
-    columns = (TextColumn("photographs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _lines() -> OnProgress:
-    began_at = said_at = time.monotonic()
-    known: int | None = None
-
-    def say(done: int, total: int) -> None:
-        nonlocal said_at, known
-        known = done if known is None else known
-        now = time.monotonic()
-        if now - said_at >= LINE_EVERY_S and done > known:
-            said_at = now
-            left_s = (now - began_at) / (done - known) * (total - done)
-            print(f"{done} of {total} photographs, about {left_s:.0f} s left", file=sys.stderr)
-
-    return say
 
 
 def _print(report: EncodeReport, console: Console) -> None:

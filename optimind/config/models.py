@@ -117,11 +117,11 @@ class DetectionSettings(_Section):
 class RecognitionSettings(_Section):
     """When a face counts as a person.
 
-    ``max_normalised_distance`` counts deviations of the engine's cohort; ``max_distance`` takes its place for an engine
-    without a cohort. That one and ``min_margin`` are plain distances, the other two count pictures.
+    ``fpir`` is how many of all strangers may get a name, 0-1; ``max_distance`` takes its place for an engine without a
+    calibration. That one and ``min_margin`` are plain distances, the other two count pictures.
     """
 
-    max_normalised_distance: Annotated[float, BeforeValidator(_no_truth)] = Field(default=-1.5, ge=-20, le=5)
+    fpir: Annotated[float, BeforeValidator(_no_truth)] = Field(default=0.01, ge=0.0001, le=0.5)
     max_distance: Annotated[float, BeforeValidator(_no_truth)] = Field(default=0.48, ge=0.1, le=1.0)
     min_margin: Annotated[float, BeforeValidator(_no_truth)] = Field(default=0.03, ge=0, le=1)
     min_samples: Annotated[int, BeforeValidator(_no_truth)] = Field(default=3, ge=1, le=50)

@@ -1,13 +1,15 @@
 """Open-set identification: which enrolled person a track shows, or that it shows none of them.
 
-A template is compared by the mean of its embeddings. Its distance to a sample says little by itself, because some
-people are close to everybody. So it is normalised against a *cohort* of people who are in nobody's class (symmetric and
-adaptive: S-norm of Kenny 2010 over the closest few, as Matejka et al. 2017 do for speakers): with m, s the mean and
-deviation of the distances to the nearest 25 of the cohort, for the template (m_t, s_t) and for the sample (m_p, s_p),
+A template is compared by the mean of its embeddings, outliers left out. Its distance to a sample says little by itself,
+because some people are close to everybody. So it is normalised against a cohort (see
+:mod:`optimind.core.calibration`): with m, s the mean and deviation of the distances to the nearest 25 of the cohort,
+for the template (m_t, s_t) and for the sample (m_p, s_p),
 
     d' = ((d - m_t) / s_t + (d - m_p) / s_p) / 2
 
-and a track's distance is the mean of d' over its samples. docs/accuracy.md says what this gains.
+and a track's distance is the mean of d' over its samples. The limit is the one at which a stranger's single sample is
+taken for one of the N people enrolled with the configured probability; more samples do not move it, because those of
+one track are rarely independent. docs/accuracy.md says what this gains.
 """
 
 from __future__ import annotations
@@ -19,11 +21,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from optimind.core.calibration import Calibration, Level
+from optimind.core.templates import typical
 from optimind.core.types import Gallery, Vectors
 
 __all__ = ["IdentificationLimits", "Identifier", "Match", "Verdict", "similarity_of"]
 
-_NEAREST_OF_COHORT = 25
+_FOREIGN = 0.79
+"""Times the strangers' distance: a sample further than this from what its track looked like may be another person (two
+photographs of one person are rarely, of two people nearly always further apart: 0.65 for ``dlib-resnet-v1``)."""
+_STRANGERS_APART = 0.82
+"""What stands in for the strangers' distance where it was not measured: that of ``dlib-resnet-v1``."""
+_CANDIDATES = 16
+"""So many of the nearest are computed again in double precision, far more than rounding can have put out of order."""
 
 
 class Verdict(enum.StrEnum):
@@ -36,14 +46,14 @@ class Verdict(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentificationLimits:
-    """What it takes to be accepted: at most this distance, at least this margin and so many samples.
+    """What it takes to be accepted.
 
-    ``max_normalised_distance`` (deviations of the cohort) decides where there is a cohort, else ``max_distance``
-    (Euclidean). ``min_margin`` is Euclidean.
+    ``fpir`` (0-1, exclusive) is how many of all strangers may get a name; it decides where there is a calibration, else
+    ``max_distance`` (Euclidean) does. Besides: at least this margin (Euclidean) and so many samples.
     """
 
+    fpir: float
     max_distance: float
-    max_normalised_distance: float
     min_margin: float
     min_samples: int
 
@@ -74,38 +84,55 @@ def similarity_of(distance: float) -> float:
 class Identifier:
     """Compares tracks with a gallery. Immutable; safe to share between threads."""
 
-    def __init__(self, gallery: Gallery, limits: IdentificationLimits, cohort: Vectors | None = None) -> None:
-        """Prepare ``gallery`` (at least one person, else ``ValueError``) and ``cohort`` (n, dimension)."""
+    def __init__(self, gallery: Gallery, limits: IdentificationLimits, calibration: Calibration | None = None) -> None:
+        """Prepare ``gallery`` (at least one person, else ``ValueError``).
+
+        ``limit`` is then the distance (normalised where there is a calibration) up to which a probe is accepted, and
+        ``foreign_distance`` the Euclidean one beyond which two samples are hardly of one person.
+        """
         if not gallery.templates:
             raise ValueError("nobody is enrolled")
         self._people = [(t.person_id, t.name) for t in gallery.templates]
-        self._templates = np.array([t.embeddings.mean(axis=0) for t in gallery.templates])
+        apart = None if calibration is None else calibration.strangers_apart
+        self._templates = np.array([typical(t.embeddings, apart) for t in gallery.templates])
         self._rows = {person_id: row for row, (person_id, _) in enumerate(self._people)}
         self._limits = limits
-        self._cohort = cohort if cohort is not None and len(cohort) >= 2 else None
-        self._template_level = None if self._cohort is None else _level(self._templates, self._cohort)
+        self._calibration = calibration
+        self._index = _Index.of(self._templates, calibration)
+        self.foreign_distance = _FOREIGN * (apart or _STRANGERS_APART)
+        self.limit = limits.max_distance if calibration is None else calibration.limit_for(limits.fpir, gallery.people)
+
+    @property
+    def people(self) -> int:
+        """N: how many people are enrolled."""
+        return len(self._people)
 
     def distance_to(self, sample: NDArray[np.float64], person_id: str) -> float:
         """The Euclidean distance of one sample (dimension,) to one enrolled person."""
         return float(np.linalg.norm(sample - self._templates[self._rows[person_id]]))
 
-    def identify(self, samples: Vectors, *, taken: Sequence[str] = ()) -> Match:
+    def identify(self, samples: Vectors, *, taken: Sequence[str] = (), good: bool = True) -> Match:
         """Say whom ``samples`` (n >= 1, dimension) of one track show.
 
-        Nobody is in two places at once: a person in ``taken`` is not accepted again. Raises ``ValueError`` where there
-        is no sample.
+        Nobody is in two places at once: a person in ``taken`` is not accepted again. ``good`` false: the pictures are
+        too poor to accept anybody by. Raises ``ValueError`` where there is no sample.
         """
         if not len(samples):
             raise ValueError("a probe needs at least one sample")
-        plain = _distances(samples, self._templates)
-        normalised = self._normalised(plain, samples).mean(axis=0)
+        level = None if self._calibration is None else self._calibration.level(samples)
+        rows = self._index.nearest(samples, level)
+        plain = np.linalg.norm(samples[:, None] - self._templates[rows], axis=2)
         distance = plain.mean(axis=0)
+        normalised = distance if level is None else self._index.normalised(plain, level, rows).mean(axis=0)
         best = int(normalised.argmin())
         others = np.delete(distance, best)
         margin = float(np.clip(others.min() - distance[best], 0, 1)) if len(others) else 1.0
-        person_id, name = self._people[best]
+        person_id, name = self._people[rows[best]]
+        accepted = good and person_id not in taken and self._is_sure(margin, len(samples))
         return Match(
-            verdict=self._decide(float(normalised[best]), margin, len(samples), is_taken=person_id in taken),
+            verdict=(Verdict.ACCEPTED if accepted else Verdict.NOT_SURE)
+            if normalised[best] <= self.limit
+            else Verdict.REJECTED,
             person_id=person_id,
             name=name,
             distance=float(distance[best]),
@@ -114,32 +141,55 @@ class Identifier:
             margin=margin,
         )
 
-    def _normalised(self, plain: NDArray[np.float64], samples: Vectors) -> NDArray[np.float64]:
-        if self._cohort is None or self._template_level is None:
+    def _is_sure(self, margin: float, samples: int) -> bool:
+        return margin >= self._limits.min_margin and samples >= self._limits.min_samples
+
+
+class _Index:
+    """All templates, prepared so that a search is one matrix product in single precision and a few passes over rows."""
+
+    def __init__(self, centre: NDArray[np.float64], turned: NDArray[np.float32], level: Level | None) -> None:
+        self._centre = centre
+        self._turned = turned
+        """(dimension, N): the templates about their centre, where single precision is best."""
+        self._squares = np.einsum("ij,ij->j", turned, turned)
+        self._level = level
+        self._inverse = None if level is None else (1 / level.deviation).astype(np.float32)
+        self._offset = None if level is None else (level.mean / level.deviation).astype(np.float32)
+
+    @classmethod
+    def of(cls, templates: Vectors, calibration: Calibration | None) -> _Index:
+        """Prepare (N, dimension) float64."""
+        centre = templates.mean(axis=0)
+        turned = np.ascontiguousarray((templates - centre).T, dtype=np.float32)
+        return cls(centre, turned, None if calibration is None else calibration.level(templates))
+
+    def nearest(self, samples: Vectors, level: Level | None) -> NDArray[np.intp]:
+        """The rows of the nearest templates, among them the best one and the runner-up, whatever is rounded."""
+        people = self._turned.shape[1]
+        if people <= 2 * _CANDIDATES:
+            return np.arange(people)
+        probe = (samples - self._centre).astype(np.float32)
+        apart = probe @ self._turned
+        apart *= -2
+        apart += self._squares
+        apart += np.einsum("ij,ij->i", probe, probe)[:, None]
+        np.maximum(apart, 0, out=apart)
+        np.sqrt(apart, out=apart)
+        plain = apart.mean(axis=0)
+        found = np.argpartition(plain, _CANDIDATES)[:_CANDIDATES]
+        if level is None or self._inverse is None or self._offset is None:
+            return found
+        # The mean of d' over the samples, less what is the same for every template.
+        by_sample = (1 / level.deviation / len(samples)).astype(np.float32) @ apart
+        by_sample += plain * self._inverse
+        by_sample -= self._offset
+        return np.union1d(found, np.argpartition(by_sample, _CANDIDATES)[:_CANDIDATES])
+
+    def normalised(self, plain: NDArray[np.float64], level: Level, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """d' of ``plain`` (samples, rows), Euclidean distances to the templates at ``rows``."""
+        if self._level is None:
             return plain
-        mean_t, deviation_t = self._template_level
-        mean_p, deviation_p = _level(samples, self._cohort)
-        by_template = (plain - mean_t) / deviation_t
-        by_sample = (plain - mean_p[:, None]) / deviation_p[:, None]
+        by_template = (plain - self._level.mean[rows]) / self._level.deviation[rows]
+        by_sample = (plain - level.mean[:, None]) / level.deviation[:, None]
         return np.asarray((by_template + by_sample) / 2)
-
-    def _decide(self, distance: float, margin: float, samples: int, *, is_taken: bool) -> Verdict:
-        limits = self._limits
-        if distance > (limits.max_distance if self._cohort is None else limits.max_normalised_distance):
-            return Verdict.REJECTED
-        if margin < limits.min_margin or samples < limits.min_samples or is_taken:
-            return Verdict.NOT_SURE
-        return Verdict.ACCEPTED
-
-
-def _distances(a: Vectors, b: Vectors) -> NDArray[np.float64]:
-    """Euclidean distances of the rows of ``a`` and ``b`` by one matrix product: (len(a), len(b))."""
-    squared = np.einsum("ij,ij->i", a, a)[:, None] + np.einsum("ij,ij->i", b, b)[None] - 2 * a @ b.T
-    return np.asarray(np.sqrt(np.clip(squared, 0, None)))
-
-
-def _level(vectors: Vectors, cohort: Vectors) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and deviation of each vector's distances to its nearest of the cohort: two (n,) arrays."""
-    nearest = np.sort(_distances(vectors, cohort), axis=1)[:, :_NEAREST_OF_COHORT]
-    # A vector in the cohort itself would have no deviation if the cohort were tiny; never divide by nothing.
-    return nearest.mean(axis=1), np.maximum(nearest.std(axis=1), 1e-6)

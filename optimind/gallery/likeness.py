@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from optimind.core.templates import UNLIKE, outliers
 from optimind.gallery.format import Sample
 from optimind.gallery.report import EncodeWarning
 
@@ -25,8 +26,6 @@ STRANGERS_APART = {"dlib-resnet-v1": 0.82}
 ENOUGH_PEOPLE = 20
 ALIKE = 0.49
 """Times the strangers' distance: two people's mean embeddings that are closer look alike."""
-UNLIKE = 0.73
-"""Times the strangers' distance: a photograph that is further from the person's others, on average, is an outlier."""
 MOST_PAIRS = 50
 """More pairs than this are counted only: somebody who enrolled everyone twice needs no list."""
 BLOCK = 256
@@ -58,21 +57,12 @@ def _strangers_apart(vectors: list[Matrix], embedder: str) -> float | None:
 
 
 def _outliers(own: list[Sample], matrix: Matrix, limit: float) -> list[EncodeWarning]:
-    """Take the worst photograph out for as long as it is too far off: one wrong one makes the right ones look bad."""
-    found = []
-    while (n := len(own)) >= 3:
-        from_mean = ((matrix - matrix.mean(axis=0)) ** 2).sum(axis=1)
-        # The sum of squared distances to all others, without computing any of them.
-        apart = np.sqrt((n * from_mean + from_mean.sum()) / (n - 1))
-        worst = int(np.argmax(apart))
-        if apart[worst] <= limit:
-            break
-        sample = own[worst]
-        detail = f"unlike the other photographs of {sample.name} (distance {apart[worst]:.2f}); is it someone else?"
-        found.append(EncodeWarning("outlier", (sample.file,) if sample.file else (), detail))
-        own = own[:worst] + own[worst + 1 :]
-        matrix = np.delete(matrix, worst, axis=0)
-    return found
+    warnings = []
+    for row, apart in outliers(matrix, limit):
+        sample = own[row]
+        detail = f"unlike the other photographs of {sample.name} (distance {apart:.2f}); is it someone else?"
+        warnings.append(EncodeWarning("outlier", (sample.file,) if sample.file else (), detail))
+    return warnings
 
 
 def _alike(people: list[list[Sample]], means: Matrix, limit: float) -> list[EncodeWarning]:

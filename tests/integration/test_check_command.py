@@ -71,7 +71,7 @@ def test_every_part_is_looked_at(document: dict[str, Any]) -> None:
     groups = list(dict.fromkeys(item["group"] for item in document["items"]))
     later = ["gallery", "ledger", "camera", "sheets", "disk", "clock"]
     assert groups == ["python", "package", "cvzone", "model", "config", *later]
-    assert len(items_of(document, "model")) == 4
+    assert len(items_of(document, "model")) >= 4 + 2  # of the engine arcface at least the default ones
 
 
 def test_every_package_has_its_found_and_its_wanted_version(document: dict[str, Any]) -> None:
@@ -178,7 +178,7 @@ def test_with_the_standard_library_alone_it_says_how_to_install(repository: Path
     assert answer.stderr == ""
     assert "missing   numpy" in answer.stdout
     assert "make setup" in answer.stdout
-    assert "pip install --no-deps -r requirements-nodeps.txt" in answer.stdout
+    assert "pip install -r requirements.txt" in answer.stdout
 
 
 def test_with_the_standard_library_alone_the_json_is_the_same(repository: Path) -> None:

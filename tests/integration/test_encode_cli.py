@@ -6,7 +6,6 @@ import json
 import os
 import pickle
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +17,6 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from optimind.cli import encode as encode_module
 from optimind.gallery import load_gallery, to_core
 from optimind.vision.face_recognition_engine import FaceRecognitionDetector, FaceRecognitionEmbedder
 
@@ -122,19 +120,6 @@ def test_faults(dataset: Path, run: Run, arguments: tuple[str, ...], code: int, 
     assert says in done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
-
-
-def test_a_second_ctrl_c_is_passed_over() -> None:
-    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with encode_module._one_interrupt():
-            pass
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        with pytest.raises(KeyboardInterrupt), encode_module._one_interrupt():
-            signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, usual)
 
 
 def test_one_person_is_a_person(run: Run, dataset: Path) -> None:

@@ -33,16 +33,31 @@ def look(installed: dict[str, str], *, newest: dict[str, str] | None = None, **i
     return {item.name: item for item in found}
 
 
-EVERYTHING = {"opencv-python": "4.11", "numpy": "2.4.6", "gspread": "6.2", "face_recognition": "1.3.0"}
+EVERYTHING = {
+    "opencv-python": "4.11",
+    "numpy": "2.4.6",
+    "gspread": "6.2",
+    "face_recognition": "1.3.0",
+    "dlib-bin": "20.0",
+}
 
 
 def test_what_is_wanted_comes_from_the_checkout(checkout: Path) -> None:
-    assert [(r.name, r.specifier) for r in requirements()] == [
-        ("face_recognition", ">=1.3"),
-        ("gspread", ">=6.1"),
-        ("numpy", ">=2.0,<3"),
-        ("opencv-python", ">=4.10"),
+    assert [(r.name, r.specifier, r.required) for r in requirements()] == [
+        ("dlib-bin", ">=19.24", False),
+        ("face_recognition", ">=1.3", False),
+        ("gspread", ">=6.1", True),
+        ("numpy", ">=2.0,<3", True),
+        ("opencv-python", ">=4.10", True),
     ]
+
+
+def test_the_reference_engine_may_be_missing(checkout: Path) -> None:
+    items = look({**EVERYTHING, "dlib-bin": None, "face_recognition": None})  # type: ignore[dict-item]  # not installed
+    for name in ("dlib-bin", "face_recognition"):
+        assert items[name].state == "missing"
+        assert items[name].healthy
+        assert items[name].mend.startswith("only for the engine face_recognition: python -m pip install --no-deps")
 
 
 def test_without_a_checkout_it_comes_from_the_installed_metadata(

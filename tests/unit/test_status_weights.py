@@ -9,7 +9,7 @@ import pytest
 
 from optimind.status import weights
 from optimind.status.report import Item
-from optimind.status.weights import weight_items
+from optimind.status.weights import model_items, weight_items
 
 RIGHT = b"the weights that were tested"
 
@@ -83,3 +83,32 @@ def test_the_installed_weights_are_the_tested_ones(tmp_path: Path) -> None:
     states = {item.name: item.state for item in weight_items(trust_known=False, known=tmp_path / "known.json")}
     assert states == dict.fromkeys(weights.CHECKSUMS, "ok")
     assert len(states) == 4
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("OPTIMIND_MODELS", str(tmp_path / "models"))
+    (tmp_path / "models" / "descriptions").mkdir(parents=True)
+    return tmp_path / "models"
+
+
+def test_models_that_are_not_fetched_are_no_fault(models: Path) -> None:
+    items = list(model_items(trust_known=True))
+    assert [item.name for item in items] == ["yunet", "sface"]
+    assert {item.state for item in items} == {"missing"}
+    assert all(item.healthy and not item.required for item in items)
+    assert items[1].mend == "python main.py models pull sface"
+
+
+def test_models_are_judged_by_their_content(models: Path, shared: Path) -> None:
+    (models / "yunet.onnx").write_bytes((shared / "models" / "yunet.onnx").read_bytes())
+    (models / "sface.onnx").write_bytes(b"cut off")
+    (models / "w600k-mbf.onnx").write_bytes(b"cut off")
+    (models / "descriptions" / "torn.yaml").write_text("{")
+    items = {item.name: item for item in model_items(trust_known=False)}
+    states = {name: item.state for name, item in items.items()}
+    assert states == {"yunet": "ok", "sface": "failed", "w600k-mbf": "failed", "torn": "failed"}
+    assert not any(item.healthy for name, item in items.items() if name != "yunet")
+    assert "models pull sface" in items["sface"].mend
+    assert "--accept-licence" in items["w600k-mbf"].mend

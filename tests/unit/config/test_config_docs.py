@@ -14,6 +14,8 @@ from optimind.config import CameraSettings, Config, load_config
 from optimind.plugin_api import Secret
 from optimind.plugins.attendance import AttendanceSettings
 from optimind.sinks.sheets import SheetsSettings
+from optimind.vision.arcface_engine import ArcFaceSettings
+from optimind.vision.dlib_engine import DlibSettings
 from optimind.vision.face_recognition_engine import HOG_WINDOW_PX, LARGEST_ENLARGEMENT
 
 # A setting that is off: a # with no word behind a single blank.
@@ -40,6 +42,8 @@ def is_group(field: FieldInfo) -> bool:
 EXTENSIONS: dict[tuple[str, ...], type[BaseModel]] = {
     ("plugins", "attendance"): AttendanceSettings,
     ("sheets",): SheetsSettings,
+    ("engines", "dlib"): DlibSettings,
+    ("engines", "arcface"): ArcFaceSettings,
 }
 FIELDS = dict(
     [
@@ -71,6 +75,8 @@ def default_of(field: FieldInfo) -> Any:
 
 
 def words(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -106,6 +112,11 @@ def test_every_value_of_the_example_is_the_default(repository: Path) -> None:
     assert example == defaults
     assert config.enabled_names("plugin") == Config().enabled_names("plugin") == ["attendance"]
     assert config.section(AttendanceSettings, ("plugins", "attendance")) == AttendanceSettings()
+
+
+def test_what_stands_behind_the_engines_is_what_holds_without_it(everything_on: Config) -> None:
+    assert everything_on.section(DlibSettings, ("engines", "dlib")) == DlibSettings()
+    assert everything_on.section(ArcFaceSettings, ("engines", "arcface")) == ArcFaceSettings()
 
 
 def test_the_example_with_everything_on(everything_on: Config, tmp_path: Path) -> None:
@@ -157,7 +168,7 @@ def test_ranges_are_the_models(key: str, manual: str, example: str) -> None:
     name = key.rpartition(".")[2]
     lines = example.splitlines()
     end = next(number for number, line in enumerate(lines) if line.strip(" #").startswith(f"{name}:"))
-    start = next(number for number in range(end, 0, -1) if not re.match(r"\s*#( |  # )[A-Za-z]", lines[number - 1]))
+    start = next(number for number in range(end, 0, -1) if not re.match(r"\s*#( |(  )+# )[A-Za-z]", lines[number - 1]))
     comment = " ".join(line.strip(" #") for line in lines[start:end])
     if name == "max_samples":
         limits = limits.replace("1", "min_samples", 1)
@@ -170,6 +181,9 @@ def test_the_ranges_are_all_there() -> None:
         "plugins.attendance.update_interval_s",
         "sheets.worksheet",
         "sheets.timeout_s",
+        "engines.dlib.threads",
+        "engines.dlib.min_confidence",
+        "engines.arcface.threads",
     }
 
 

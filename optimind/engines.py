@@ -91,7 +91,7 @@ def engine_for_gallery(config: Config, gallery: GalleryFile) -> EngineFactory:
             faults.append(f"{name} is {found}")
     raise GalleryMismatch(
         f"{gallery.path}: it was made by the embedder {gallery.embedder!r}, which is not here ({'; '.join(faults)})",
-        mend=f"enrol again: python encode_faces.py --dataset datasets --output {gallery.path}",
+        mend=f"encode the photographs again: python encode_faces.py --output {gallery.path}",
     )
 
 

@@ -1,0 +1,44 @@
+"""The engine and the rule that the settings name, tried or calibrated on folders of photographs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from optimind.config import Config
+from optimind.core.calibration import Calibration
+from optimind.core.identification import IdentificationLimits, Identifier
+from optimind.core.types import Gallery
+from optimind.engines import engine_for_enrolment
+from optimind.evaluation import Calibrated, Evaluation, Folders, Rule, calibrate_embedder, evaluate
+from optimind.gallery.encoder import Progress
+from optimind.gallery.quality import MIN_FACE_PX
+
+__all__ = ["calibrate_configured", "evaluate_configured"]
+
+
+def evaluate_configured(
+    config: Config, folders: Folders, *, enrol: int, probes: int, workers: int | None, progress: Progress
+) -> Evaluation:
+    """Evaluate as ``config`` would enrol and decide. Raises as :func:`optimind.evaluation.evaluate` does."""
+    engine = engine_for_enrolment(config, MIN_FACE_PX)
+    return evaluate(folders, engine, _rule(config), enrol=enrol, probes=probes, workers=workers, progress=progress)
+
+
+def calibrate_configured(config: Config, faces: Path, *, workers: int | None, progress: Progress) -> Calibrated:
+    """Calibrate the engine that ``config`` would enrol with; raises as ``calibrate_embedder`` does."""
+    return calibrate_embedder(faces, engine_for_enrolment(config, MIN_FACE_PX), workers, progress)
+
+
+def _rule(config: Config) -> Rule:
+    limits = IdentificationLimits(
+        fpir=config.recognition.fpir,
+        max_distance=config.recognition.max_distance,
+        min_margin=config.recognition.min_margin,
+        # A probe is all that there is of a track: it is decided with what it has.
+        min_samples=1,
+    )
+
+    def identifier(gallery: Gallery, calibration: Calibration | None) -> Identifier:
+        return Identifier(gallery, limits, calibration)
+
+    return Rule(identifier, limits.fpir)

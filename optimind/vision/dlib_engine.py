@@ -1,0 +1,181 @@
+"""The engine ``dlib``: dlib's own networks and landmarks, read from its weights and run by ONNX Runtime.
+
+It needs neither dlib nor a compiler and fetches nothing: the weights come with the package face_recognition_models. The
+networks are converted once and kept (:mod:`optimind.vision._graph_cache`). What was measured of the MMOD detector and
+what follows from it: its window is 80 px, and of faces as wide as 66 px it finds 140 of 140, of 60 px 129, of 55 px 59
+(the photographs of 140 people, made smaller), so the picture is resized to make the smallest wanted face 66 px wide.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, ClassVar, Final, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from optimind.plugin_api import (
+    Calibration,
+    Detections,
+    Detector,
+    Embedder,
+    EmbedderInfo,
+    EngineError,
+    Image,
+    Settings,
+    Vectors,
+    calibration_of,
+)
+from optimind.vision._chips import face_chips
+from optimind.vision._dlib_files import DETECTOR, EMBEDDER, LANDMARKS
+from optimind.vision._dlib_graphs import CONVERTER, EMBEDDING_SIZE
+from optimind.vision._dlib_trees import pack_shape_predictor, read_shape_predictor, unpack_shape_predictor
+from optimind.vision._dlib_weights import read_network
+from optimind.vision._forms import MMOD, RESNET, Precision, form_for, open_form
+from optimind.vision._graph_cache import kept_or_made
+from optimind.vision._landmarks5 import Landmarks5
+from optimind.vision._mmod import Mmod
+
+__all__ = ["DlibDetector", "DlibEmbedder", "DlibSettings"]
+
+SMALLEST_PX: Final = 66
+"""The narrowest face that the detector finds as surely as a larger one."""
+LARGEST_ENLARGEMENT: Final = 2.0
+"""Beyond this nothing more is found, faces are only blurred further."""
+PIXEL_BUDGET: Final = 6_000_000
+"""A picture is not looked at with more pixels than these, whatever face is wanted: that takes a second."""
+CHIPS_AT_ONCE: Final = 16
+"""Chips in one run of the network: more are no faster, and need more memory."""
+
+
+class DlibSettings(Settings):
+    """``threads`` is for each network (None: one a core); ``mirror``: each face is embedded mirrored as well.
+
+    ``precision`` is the form of the networks: exactly dlib's (``fp32``), one that is faster on most processors and a
+    little off (``int8``), or the one that is faster here (``auto``). Embeddings of both can be compared.
+    ``min_confidence`` is dlib's ``adjust_threshold``: 0 finds what dlib finds, less finds more, and more that are none.
+    """
+
+    threads: Annotated[int | None, Field(ge=1, le=256)] = None
+    mirror: bool = True
+    precision: Precision = "auto"
+    min_confidence: Annotated[float, Field(ge=-1, le=2)] = 0.0
+
+
+class DlibDetector(Detector):
+    """MMOD faces, the surest first, without landmarks. May be shared by threads."""
+
+    name: ClassVar[str] = "dlib"
+    settings_type: ClassVar[type[Settings]] = DlibSettings
+
+    def __init__(self, network: Mmod, min_face_px: int, min_confidence: float) -> None:
+        self._network = network
+        self._min_face_px = min_face_px
+        self._min_confidence = min_confidence
+
+    @classmethod
+    def create(cls, min_face_px: int, settings: Any) -> Self:
+        """Load the network, converting it at the first time; ``settings`` is a :class:`DlibSettings`."""
+        if min_face_px < 1:
+            raise EngineError(f"min_face_px must be at least 1, got {min_face_px}", mend="40 is a good start")
+        network = read_network(DETECTOR.read(), DETECTOR.name)
+        if network.windows is None:
+            raise EngineError(f"{DETECTOR.name} holds no detector", mend="install face_recognition_models again")
+        exact = open_form(MMOD, "fp32", threads=settings.threads)
+        if form_for(MMOD, settings.precision) == "fp32":
+            mmod = Mmod(exact, network.windows)
+        else:
+            mmod = Mmod(open_form(MMOD, "int8", threads=settings.threads), network.windows, exact)
+        return cls(mmod, min_face_px, settings.min_confidence)
+
+    def detect(self, image: Image) -> Detections:
+        """Return the faces in ``image``; boxes lie inside it. The confidence of a clear face is about 1."""
+        height, width = image.shape[:2]
+        seen = _resized(image, self._scale(width, height))
+        boxes, confidence = self._network.detect(seen, self._min_confidence)
+        boxes *= np.tile([width / seen.shape[1], height / seen.shape[0]], 2)
+        boxes = np.clip(boxes, 0, np.tile([width, height], 2))
+        inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        return Detections(boxes[inside], confidence[inside])
+
+    def _scale(self, width: int, height: int) -> float:
+        within_budget = math.sqrt(PIXEL_BUDGET / (width * height))
+        return min(SMALLEST_PX / self._min_face_px, LARGEST_ENLARGEMENT, within_budget)
+
+
+class DlibEmbedder(Embedder):
+    """dlib's ResNet on faces aligned by five points. Embeddings are not normalised; compared by Euclidean distance.
+
+    Each face is also embedded mirrored and the two averaged, unless the settings say otherwise. May be shared by
+    threads.
+    """
+
+    name: ClassVar[str] = "dlib"
+    settings_type: ClassVar[type[Settings]] = DlibSettings
+    info = EmbedderInfo("dlib-resnet-v1", EMBEDDING_SIZE)
+
+    def __init__(self, session: Any, landmarks: Landmarks5, *, mirror: bool) -> None:
+        """``session`` is ONNX Runtime's, of what :func:`~optimind.vision._dlib_graphs.resnet_graph` writes."""
+        self._session = session
+        self._landmarks = landmarks
+        self._mirror = mirror
+
+    @classmethod
+    def describe(cls, settings: Any) -> EmbedderInfo:  # noqa: ARG003 - they make no difference
+        """Look whether the weights are installed; nothing is loaded."""
+        for file in (EMBEDDER, LANDMARKS, DETECTOR):
+            file.path()
+        return cls.info
+
+    @classmethod
+    def create(cls, settings: Any) -> Self:
+        """Load the network, converting it at the first time; ``settings`` is a :class:`DlibSettings`."""
+        tables = kept_or_made(
+            LANDMARKS.sha256,
+            f"landmarks-{CONVERTER}",
+            lambda: pack_shape_predictor(read_shape_predictor(LANDMARKS.read(), LANDMARKS.name)),
+        )
+        landmarks = Landmarks5(unpack_shape_predictor(tables))
+        session = open_form(RESNET, form_for(RESNET, settings.precision), threads=settings.threads)
+        return cls(session, landmarks, mirror=settings.mirror)
+
+    def embed(self, image: Image, faces: Detections) -> Vectors:
+        """Return (n, 128) float64. Landmarks in ``faces`` are not used: the network wants those of dlib's predictor."""
+        if not len(faces):
+            return np.empty((0, EMBEDDING_SIZE))
+        chips = self.chips(image, faces)
+        if not self._mirror:
+            return self._vectors(chips)
+        return np.asarray((self._vectors(chips) + self._vectors(chips[:, :, ::-1])) / 2)
+
+    def chips(self, image: Image, faces: Detections) -> Image:
+        """Return the faces as the network sees them: (n, 150, 150, 3) BGR."""
+        # In whole pixels, as dlib has them: the network learned from chips that were cut so.
+        points = np.floor(self._landmarks.find(image, _whole_pixels(faces, image)) + 0.5)
+        return face_chips(image, points)
+
+    def calibration(self) -> Calibration | None:
+        """The shipped one of these weights, which the engine ``face_recognition`` has too."""
+        return calibration_of(self.info.embedder_id)
+
+    def _vectors(self, chips: Image) -> Vectors:
+        runs = [chips[start : start + CHIPS_AT_ONCE] for start in range(0, len(chips), CHIPS_AT_ONCE)]
+        return np.concatenate([self._session.run(None, {"chips": run})[0] for run in runs]).astype(np.float64)
+
+
+def _resized(image: Image, scale: float) -> Image:
+    height, width = image.shape[:2]
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    # Interpolation looks at four pixels, which is enough down to half the size and takes a fifth of the time.
+    way = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
+    return image if size == (width, height) else np.asarray(cv2.resize(image, size, interpolation=way), dtype=np.uint8)
+
+
+def _whole_pixels(faces: Detections, image: Image) -> NDArray[np.intp]:
+    """Return the boxes as whole pixels (n, 4), clipped to the picture and at least one pixel large."""
+    corner = np.array(image.shape[1::-1])
+    low = np.clip(np.rint(faces.xyxy[:, :2]).astype(np.intp), 0, corner - 1)
+    high = np.clip(np.rint(faces.xyxy[:, 2:]).astype(np.intp), low + 1, corner)
+    return np.hstack([low, high])

@@ -1,0 +1,1 @@
+"""Models that are described by data: which there are, where their files lie, and how they are fetched and checked."""

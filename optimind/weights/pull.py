@@ -1,0 +1,232 @@
+"""Brings a model's file here: its licence accepted and recorded, its checksum right, and never two pulls at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Literal
+
+from filelock import FileLock, Timeout
+
+from optimind.errors import EngineError, UsageError
+from optimind.weights.checksums import sha256_of
+from optimind.weights.description import Archive, ModelDescription
+from optimind.weights.download import OnProgress, Patience, Wanted, fetch
+from optimind.weights.store import ELSEWHERE, Model, ModelStore, make_folder, write_whole
+
+__all__ = ["Pulled", "pull", "refuse_without_licence"]
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """A model whose file is here now; ``state``: whether it was before."""
+
+    model: Model
+    state: Literal["pulled", "already_here"]
+
+
+def refuse_without_licence(store: ModelStore, model: Model, *, accepted: bool) -> None:
+    """Raise :class:`UsageError` where a licence that forbids commercial use has not been ``accepted``.
+
+    A model that is here was accepted before, or brought by somebody who knew.
+    """
+    licence = model.description.licence
+    if accepted or not licence.non_commercial or store.state(model) == "ready":
+        return
+    raise UsageError(
+        f"the licence of {model.name} forbids commercial use: {licence.name} {licence.url} {licence.note}".rstrip(),
+        mend="read it, and if your use is allowed, run the same command again with --accept-licence",
+    )
+
+
+def pull(
+    store: ModelStore,
+    model: Model,
+    *,
+    accept_licence: bool,
+    on_progress: OnProgress,
+    source: Path | None = None,
+    patience: Patience | None = None,
+) -> Pulled:
+    """Fetch the file of ``model``, or take it from ``source`` (a file or pack that was fetched elsewhere).
+
+    A right one that is here is kept; what an interrupted call fetched is used by the next. Raises :class:`UsageError`
+    where the licence is not accepted or ``source`` is another file, :class:`EngineError` with a mend for all else.
+    """
+    refuse_without_licence(store, model, accepted=accept_licence)
+    if model.description.path is not None:
+        store.installed(model.name, model.description.kind)
+        return Pulled(model, "already_here")
+    with _writing(store.folder), _alone(store.folder, model.name):
+        if store.state(model, trust_known=False) == "ready":
+            if accept_licence or not _record_file(model).exists():
+                _record(model, accepted=accept_licence)
+            return Pulled(model, "already_here")
+        if source is not None:
+            _take(model, source)
+        else:
+            _fetch(model, on_progress, patience)
+        _record(model, accepted=accept_licence)
+    store.installed(model.name, model.description.kind)
+    return Pulled(model, "pulled")
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        make_folder(folder)
+        yield
+    except OSError as error:
+        words = error.strerror or str(error)
+        raise EngineError(f"the folder of models {folder} cannot be written: {words}", mend=ELSEWHERE) from error
+
+
+@contextmanager
+def _alone(folder: Path, name: str) -> Iterator[None]:
+    try:
+        with FileLock(folder / f".{name}.lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise EngineError(f"another process is fetching {name} now", mend="wait until it is done") from error
+
+
+def _fetch(model: Model, on_progress: OnProgress, patience: Patience | None) -> None:
+    told = model.description
+    pack = told.archive
+    wanted = Wanted(told.url or "", (pack or told).size_bytes, (pack or told).sha256)
+    part = model.file.with_name(f"{model.name}.part")
+    _require_space(model, part)
+    try:
+        fetch(wanted, part, on_progress, patience)
+    except EngineError as error:
+        raise EngineError(f"{model.name}: {error.message}", mend=_other_ways(model, wanted)) from error
+    if pack is not None:
+        _unpack(part, pack, model)
+        part.unlink()
+    else:
+        _settle(part, model.file)
+
+
+def _require_space(model: Model, part: Path) -> None:
+    told = model.description
+    needed = told.size_bytes
+    if told.archive is not None:
+        needed += told.archive.size_bytes
+    needed -= part.stat().st_size if part.exists() else 0
+    free = shutil.disk_usage(model.file.parent).free
+    if free < needed:
+        raise EngineError(
+            f"{model.name} needs {needed / 1e6:.0f} MB in {model.file.parent}, and {free / 1e6:.0f} MB are free",
+            mend=ELSEWHERE,
+        )
+
+
+def _other_ways(model: Model, wanted: Wanted) -> str:
+    again = f"python main.py models pull {model.name}"
+    if model.description.licence.non_commercial:
+        again += " --accept-licence"
+    return (
+        f"try again later with the same command, which goes on where it stopped; without a network here, fetch "
+        f"{wanted.url} on another machine (its SHA-256 is {wanted.sha256}), bring it over, and run: "
+        f"{again} --from FILE; it is kept in {model.file.parent}"
+    )
+
+
+def _take(model: Model, source: Path) -> None:
+    """Copy ``source``, the network or the pack with it, after its checksum."""
+    told = model.description
+    try:
+        size_bytes = source.stat().st_size
+        fits = [part for part in (told, told.archive) if part is not None and part.size_bytes == size_bytes]
+        found = sha256_of(source) if fits else ""
+    except OSError as error:
+        raise UsageError(f"--from {source} cannot be read: {error.strerror or error}", mend="check its path") from error
+    fitting = next((part for part in fits if part.sha256 == found), None)
+    if fitting is None:
+        is_found = f"{size_bytes} bytes" + (f", SHA-256 {found}" if found else "")
+        wanted = told.archive or told
+        raise UsageError(
+            f"--from {source} is another file than {told.url}: it has {is_found}",
+            mend=f"wanted are {wanted.size_bytes} bytes, SHA-256 {wanted.sha256}: fetch it again",
+        )
+    if isinstance(fitting, Archive):
+        _unpack(source, fitting, model)
+        return
+    with source.open("rb") as file:
+        _copy(file, told, model, str(source))
+
+
+def _unpack(pack: Path, archive: Archive, model: Model) -> None:
+    """Take one member out of a zip pack, never more of it than was described."""
+    try:
+        with zipfile.ZipFile(pack) as zipped, zipped.open(archive.member) as member:
+            _copy(member, model.description, model, f"{archive.member} in {model.description.url}")
+    except KeyError as error:
+        raise EngineError(
+            f"{model.description.url} has no {archive.member} in it", mend="correct archive.member in the description"
+        ) from error
+    except (EngineError, OSError):
+        raise
+    except Exception as error:  # each way of packing has errors of its own
+        raise EngineError(
+            f"{model.description.url} cannot be unpacked: {error}", mend="describe a plain zip file"
+        ) from error
+
+
+def _copy(file: IO[bytes], told: ModelDescription, model: Model, origin: str) -> None:
+    beside = model.file.with_name(f".{model.file.name}.new")
+    try:
+        with beside.open("wb") as copy:
+            left = told.size_bytes + 1  # one more shows that it is too large
+            while left and (block := file.read(min(_BLOCK, left))):
+                copy.write(block)
+                left -= len(block)
+        if left != 1 or sha256_of(beside) != told.sha256:
+            raise EngineError(
+                f"{origin} is not the network that is described as {model.name}",
+                mend=f"its description wants {told.size_bytes} bytes, SHA-256 {told.sha256}",
+            )
+        _settle(beside, model.file)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _settle(ready: Path, target: Path) -> None:
+    """Give a whole file its name, so that a power cut leaves it whole or not there."""
+    with ready.open("rb") as file:
+        os.fsync(file.fileno())
+    ready.replace(target)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _record_file(model: Model) -> Path:
+    return model.file.with_name(f"{model.name}.licence.json")
+
+
+def _record(model: Model, *, accepted: bool) -> None:
+    """Write beside the file what it is, and when its licence was accepted where that has to be done."""
+    told = model.description
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    entry = {
+        "name": told.name,
+        "url": told.url,
+        "sha256": told.sha256,
+        "size_bytes": told.size_bytes,
+        "licence": told.licence.model_dump(),
+        "fetched_at": at,
+        **({"accepted_at": at} if accepted and told.licence.non_commercial else {}),
+    }
+    write_whole(_record_file(model), json.dumps(entry, indent=1).encode())

@@ -1,0 +1,113 @@
+"""What a description may say, and that the shipped ones say it right."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from optimind.weights import store
+from optimind.weights.description import ModelDescription
+
+SHA = "0123456789abcdef" * 4
+
+
+def told(**changes: Any) -> dict[str, Any]:
+    """A right description of an embedder, with ``changes``; None takes a key out."""
+    values: dict[str, Any] = {
+        "name": "net",
+        "kind": "embedder",
+        "url": "https://example.org/net.onnx",
+        "sha256": SHA,
+        "size_bytes": 1000,
+        "licence": {"name": "MIT"},
+        "embedding": {"dimension": 128, "same_person_distance": 1.2},
+    }
+    return {key: value for key, value in {**values, **changes}.items() if value is not None}
+
+
+def test_what_is_not_said_is_usual() -> None:
+    made = ModelDescription.model_validate(told())
+    assert made.embedding is not None
+    assert (made.embedding.input_size_px, made.embedding.channels, made.embedding.metric) == (112, "RGB", "cosine")
+    assert (made.embedding.mean, made.embedding.scale) == (0, 1)
+    assert not made.licence.non_commercial
+    assert made.model_id == "net-01234567"
+    assert made.embedding.factor == pytest.approx(0.5)
+
+
+ARCHIVE = {"member": "net.onnx", "sha256": SHA, "size_bytes": 5}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": "../net"}, "lower-case letters"),
+        ({"name": "Net"}, "lower-case letters"),
+        ({"name": ""}, "lower-case letters"),
+        ({"name": ".net"}, "lower-case letters"),
+        ({"name": "n" * 65}, "lower-case letters"),
+        ({"kind": "landmarks"}, "'detector' or 'embedder'"),
+        ({"sha256": "0123"}, "64 of the characters"),
+        ({"sha256": "g" * 64}, "64 of the characters"),
+        ({"size_bytes": 0}, "greater than 0"),
+        ({"size_bytes": 5 << 30}, "less than or equal"),
+        ({"url": "ftp://example.org/net"}, "https://"),
+        ({"url": "file:///etc/passwd"}, "https://"),
+        ({"url": "net.onnx"}, "https://"),
+        ({"url": "https://me:secret@example.org/net"}, "password"),
+        ({"url": "http://[::1/net"}, "no URL"),
+        ({"url": None}, "either url or path"),
+        ({"path": "net.onnx"}, "either url or path"),
+        ({"url": None, "path": "net.onnx", "archive": ARCHIVE}, "archive goes with url"),
+        ({"embedding": None}, "needs the section embedding"),
+        ({"kind": "detector"}, "is for embedders"),
+        ({"embedding": {"dimension": 128, "same_person_distance": 2.0}}, "less than 2"),
+        ({"embedding": {"dimension": 128, "same_person_distance": 1, "scale": 0}}, "greater than 0"),
+        ({"embedding": {"dimension": 128, "same_person_distance": 1, "mean": [1, 2]}}, "mean"),
+        ({"embedding": {"dimension": 128, "same_person_distance": 1, "channels": "GRB"}}, "'RGB' or 'BGR'"),
+        ({"licence": {"name": ""}}, "at least 1 character"),
+        ({"licence": None}, "licence"),
+        ({"colour": "red"}, "colour"),
+        ({"embedding": {"dimension": 128, "same_person_distance": 1, "size": 3}}, "embedding.size"),
+    ],
+)
+def test_what_cannot_be_is_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        ModelDescription.model_validate(told(**changes))
+    assert words in str(caught.value)
+
+
+def test_a_checksum_may_be_written_in_capitals() -> None:
+    assert ModelDescription.model_validate(told(sha256=SHA.upper())).sha256 == SHA
+
+
+def test_lengths_have_no_limit_where_they_count() -> None:
+    embedding = {"dimension": 128, "same_person_distance": 20.0, "metric": "euclidean"}
+    made = ModelDescription.model_validate(told(embedding=embedding))
+    assert made.embedding is not None
+    assert made.embedding.factor == pytest.approx(0.03)
+
+
+def test_the_shipped_descriptions_are_right(shared: Path) -> None:
+    known = TypeAdapter(list[ModelDescription]).validate_python(yaml.safe_load(store.SHIPPED.read_text("utf-8")))
+    by_name = {one.name: one for one in known}
+    assert len(by_name) == len(known)
+    assert set(store.DEFAULT_MODELS) <= set(by_name)
+    assert not any(by_name[name].licence.non_commercial for name in store.DEFAULT_MODELS)
+    assert all(one.licence.url and one.url is not None and one.url.startswith("https://") for one in known)
+    assert {one.name for one in known if one.licence.non_commercial} == {"w600k-r50", "w600k-mbf"}
+    yunet = shared / "models" / "yunet.onnx"
+    assert yunet.stat().st_size == by_name["yunet"].size_bytes
+    assert store.ModelStore(yunet.parent / "none").state(store.Model(by_name["yunet"], yunet, is_own=False)) == "ready"
+
+
+def test_sface_has_the_scale_of_its_published_threshold() -> None:
+    (sface,) = (model for model in store.ModelStore(Path("none")).models() if model.name == "sface")
+    assert sface.description.embedding is not None
+    # OpenCV's FaceRecognizerSF: the same person from a cosine of 0.363 on.
+    assert sface.description.embedding.same_person_distance == pytest.approx(math.sqrt(2 - 2 * 0.363), abs=5e-5)
