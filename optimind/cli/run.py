@@ -213,6 +213,13 @@ def _print(result: app.RunResult, *, as_json: bool) -> None:
         f" ({frames['dropped']} dropped), {summary['tracks']} faces followed,"
         f" {_people(len(summary['people']))} recognised, {summary['unknown_tracks']} unknown"
     )
+    cost = summary["detection"]
+    if cost["looks"]:
+        console.print(
+            f"  looking for faces from {cost['min_face_px']} px took {cost['ms_a_look']:.0f} ms a picture,"
+            f" {cost['share']:.0%} of the time; from {cost['larger_px']} px it would be about"
+            f" {cost['larger_ms']:.0f} ms (detection.min_face_px)"
+        )
     for camera in summary["cameras"]:
         console.print(f"  camera {camera['id']}: {camera['state']}", markup=False)
 

@@ -53,13 +53,15 @@ class Detections:
 
     ``xyxy`` (n, 4) float64 pixels, may reach beyond the picture; ``confidence`` (n,) float64, higher is surer, its
     scale is the detector's; ``landmarks`` (n, 5, 2) float64 pixels (eyes, nose, corners of the mouth; of a pair, the
-    one further left in the picture comes first) or None where the detector gives none.
-    Raises ``ValueError`` where shapes disagree or a box is empty.
+    one further left in the picture comes first) or None where the detector gives none; ``frontality`` (n,) float64, 1
+    for a face that looks straight into the camera, 0 for a profile (see :mod:`optimind.core.pose`), or None where the
+    detector cannot tell. Raises ``ValueError`` where shapes disagree, a box is empty or a frontality is not 0 to 1.
     """
 
     xyxy: NDArray[np.float64]
     confidence: NDArray[np.float64]
     landmarks: NDArray[np.float64] | None = None
+    frontality: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         n = len(self.xyxy)
@@ -69,6 +71,10 @@ class Detections:
             raise ValueError(f"confidence must be ({n},), got {self.confidence.shape}")
         if self.landmarks is not None and self.landmarks.shape != (n, 5, 2):
             raise ValueError(f"landmarks must be ({n}, 5, 2), got {self.landmarks.shape}")
+        if self.frontality is not None and self.frontality.shape != (n,):
+            raise ValueError(f"frontality must be ({n},), got {self.frontality.shape}")
+        if self.frontality is not None and not ((self.frontality >= 0) & (self.frontality <= 1)).all():
+            raise ValueError("every frontality must be from 0 to 1")
         if n and not (np.isfinite(self.xyxy).all() and (self.xyxy[:, 2:] > self.xyxy[:, :2]).all()):
             raise ValueError("every box must be finite with x2 > x1 and y2 > y1")
 
@@ -83,7 +89,8 @@ class Detections:
     def __getitem__(self, rows: slice | NDArray[np.bool_] | NDArray[np.intp]) -> Detections:
         """The detections at ``rows`` (a slice, mask or index array; never a single integer)."""
         landmarks = None if self.landmarks is None else self.landmarks[rows]
-        return Detections(self.xyxy[rows], self.confidence[rows], landmarks)
+        frontality = None if self.frontality is None else self.frontality[rows]
+        return Detections(self.xyxy[rows], self.confidence[rows], landmarks, frontality)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from optimind.gallery.workers import EngineFactory, outcomes
 
 __all__ = ["EngineFactory", "Progress", "default_workers", "encode_dataset"]
 
-ENCODER: Final = 1
+ENCODER: Final = 2
 """Rises when a photograph would be judged or embedded differently; then everything is computed again."""
 
 Progress = Callable[[int, int], None]
@@ -167,6 +167,7 @@ class _Run:
                     Sample(
                         p.person_id, p.name, outcome.embedding, p.file, p.size, p.mtime_ns, outcome.sha256,
                         outcome.picture, outcome.face_px, outcome.sharpness, outcome.smaller_faces,
+                        outcome.frontality, outcome.light,
                     )
                 )  # fmt: skip
             elif rejection is not None and outcome.sha256:
@@ -189,6 +190,7 @@ class _Run:
             *lost,
             *self.found.warnings,
             *_left_out(self.found.photographs, gallery),
+            *_in_reserve(gallery),
             *_smaller_faces(gallery),
             *likeness_warnings(gallery.samples, gallery.embedder),
         ]
@@ -225,7 +227,10 @@ def _entries(old: GalleryFile | None, base: GalleryFile) -> Iterator[Entry]:
         if s.file:
             yield Entry(
                 s.file, s.size, s.mtime_ns,
-                Outcome(s.sha256, s.picture, "", "", s.embedding, s.face_px, s.sharpness, s.smaller_faces),
+                Outcome(
+                    s.sha256, s.picture, "", "", s.embedding,
+                    s.face_px, s.sharpness, s.smaller_faces, s.frontality, s.light,
+                ),
             )  # fmt: skip
     if old.detector == base.detector:
         for u in old.unused:
@@ -285,6 +290,18 @@ def _left_out(photographs: Iterable[Photograph], gallery: GalleryFile) -> list[E
         EncodeWarning("not_enrolled", tuple(p.file for p in own), f"no photograph of {own[0].name} could be used")
         for own in missing.values()
     ]
+
+
+def _in_reserve(gallery: GalleryFile) -> list[EncodeWarning]:
+    """Name the photographs that count only as long as there is no better one."""
+    rest = "it counts only while there is no better photograph of the person"
+    turned = tuple(s.file for s in gallery.samples if s.is_turned_away)
+    dim = tuple(s.file for s in gallery.samples if s.is_badly_lit)
+    kinds = (
+        ("turned_away", turned, f"the face looks far away from the camera, so {rest}; add one that looks into it"),
+        ("badly_lit", dim, f"the face is too dark, blown out or half in the shadow, so {rest}; add one in even light"),
+    )
+    return [EncodeWarning(*kind) for kind in kinds if kind[1]]
 
 
 def _smaller_faces(gallery: GalleryFile) -> list[EncodeWarning]:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from optimind.core.types import Gallery, Template
 from optimind.errors import GalleryError, GalleryLocked, GalleryMismatch, GalleryMissing, GalleryRefused
 from optimind.gallery.plain_pickle import FloatArray, read_plain_pickle
+from optimind.gallery.quality import MIN_FRONTALITY, MIN_LIGHT
 
 __all__ = [
     "GalleryFile",
@@ -47,7 +48,9 @@ class Sample:
 
     ``file`` is the photograph's path below the dataset folder, empty for an imported one; ``size`` in bytes; ``sha256``
     of its bytes; ``picture`` names what it shows; ``face_px`` is the face's width in the photograph; ``sharpness`` is
-    :func:`optimind.gallery.quality.sharpness`; ``smaller_faces`` is how many much smaller faces were passed over.
+    :func:`optimind.gallery.quality.sharpness`; ``smaller_faces`` is how many much smaller faces were passed over;
+    ``frontality`` is that of :class:`~optimind.core.types.Detections` and ``light`` is
+    :func:`optimind.gallery.quality.light`, both 1 where nobody measured them.
     """
 
     person_id: str
@@ -61,6 +64,23 @@ class Sample:
     face_px: float = 0.0
     sharpness: float = 0.0
     smaller_faces: int = 0
+    frontality: float = 1.0
+    light: float = 1.0
+
+    @property
+    def is_turned_away(self) -> bool:
+        """Whether the face looks so far away that the sample is held in reserve."""
+        return self.frontality < MIN_FRONTALITY
+
+    @property
+    def is_badly_lit(self) -> bool:
+        """Whether the light is so bad that the sample is held in reserve."""
+        return self.light < MIN_LIGHT
+
+    @property
+    def is_reserve(self) -> bool:
+        """Whether the sample counts only as long as the person has no better one."""
+        return self.is_turned_away or self.is_badly_lit
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +115,9 @@ class GalleryFile:
 
 
 _SOURCES = ("file", "size", "mtime_ns", "sha256", "picture")
-_QUALITY = ("face_px", "sharpness", "smaller_faces")
+_QUALITY = ("face_px", "sharpness", "smaller_faces", "frontality", "light")
+_LATER = {"frontality": 1.0, "light": 1.0}
+"""Columns that earlier programs did not write, and what stands for them."""
 _TYPES: Final[dict[str, type]] = {
     name: kind for cls in (Sample, Unused) for name, kind in typing.get_type_hints(cls).items() if name != "embedding"
 }
@@ -190,17 +212,15 @@ def gallery_lock(path: Path) -> Iterator[None]:
 
 
 def to_core(gallery: GalleryFile) -> Gallery:
-    """Return the templates, a person each in the order of the file."""
+    """Return the templates, a person each in the order of the file; samples in reserve where there are no others."""
     rows: dict[str, list[Sample]] = {}
     for sample in gallery.samples:
         rows.setdefault(sample.person_id, []).append(sample)
-    return Gallery(
-        gallery.embedder,
-        tuple(
-            Template(person_id, samples[0].name, np.array([s.embedding for s in samples]))
-            for person_id, samples in rows.items()
-        ),
-    )
+    templates = []
+    for person_id, samples in rows.items():
+        used = [s for s in samples if not s.is_reserve] or samples
+        templates.append(Template(person_id, samples[0].name, np.array([s.embedding for s in used])))
+    return Gallery(gallery.embedder, tuple(templates))
 
 
 def check_embedder(gallery: GalleryFile, embedder_id: str) -> None:
@@ -308,7 +328,8 @@ def _column(values: Any, kind: type, rows: int, name: str) -> list[Any]:
 
 def _columns(table: Any, names: tuple[str, ...], rows: int) -> list[list[Any]]:
     _of_type(table, dict, "a table")
-    return [_column(table[name], _TYPES[name], rows, name) for name in names]
+    later = {name: [value] * rows for name, value in _LATER.items() if name not in table}
+    return [_column((table | later)[name], _TYPES[name], rows, name) for name in names]
 
 
 def _sync_folder(folder: Path) -> None:

@@ -108,7 +108,7 @@ class Journal:
         )
 
 
-_PLAIN = ("sha256", "picture", "reason", "detail", "face_px", "sharpness", "smaller_faces")
+_PLAIN = ("sha256", "picture", "reason", "detail", "face_px", "sharpness", "smaller_faces", "frontality", "light")
 
 
 def _checked(line: bytes) -> dict[str, Any] | None:

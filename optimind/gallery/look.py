@@ -40,7 +40,10 @@ def look_at(path: str, detector: Detector, embedder: Embedder) -> Outcome:
     vector = np.asarray(embedder.embed(picture.image, seen.face), dtype=np.float64)
     if vector.shape != (1, embedder.info.dimension) or not np.isfinite(vector).all():
         raise ValueError(f"the embedder returned {vector.shape} for one face, or numbers that are not finite")
-    return Outcome(sha256, picture.digest, "", "", vector[0], seen.face_px, seen.sharpness, seen.smaller_faces)
+    return Outcome(
+        sha256, picture.digest, "", "", vector[0],
+        seen.face_px, seen.sharpness, seen.smaller_faces, seen.frontality, seen.light,
+    )  # fmt: skip
 
 
 def _find(image: Image, detector: Detector) -> Detections:
@@ -85,4 +88,4 @@ def _resized(image: Image, scale: float, detector: Detector) -> Detections:
     found = detector.detect(np.asarray(copy, dtype=np.uint8))
     back = np.array([width / size[0], height / size[1]])
     landmarks = None if found.landmarks is None else found.landmarks * back
-    return Detections(found.xyxy * np.tile(back, 2), found.confidence, landmarks)
+    return Detections(found.xyxy * np.tile(back, 2), found.confidence, landmarks, found.frontality)

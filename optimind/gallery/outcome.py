@@ -26,6 +26,8 @@ class Outcome:
     face_px: float = 0.0
     sharpness: float = 0.0
     smaller_faces: int = 0
+    frontality: float = 1.0
+    light: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

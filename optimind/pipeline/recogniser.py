@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from optimind.core.geometry import sizes
 from optimind.core.identification import Identifier, Match, Verdict
+from optimind.core.pose import frontality_in
+from optimind.core.shots import BestShots, Shot, quality_of
 from optimind.core.tracking import Track, Tracker
-from optimind.core.types import Detections, Frame, Vectors
+from optimind.core.types import Detections, Frame, Image
+from optimind.gallery.quality import sharpness
 from optimind.pipeline.stages import StageTimes
 from optimind.plugin_api import Detector, Embedder, Event, Sighting, TrackEnded
 
 __all__ = ["Recogniser", "RecogniserSettings", "TrackView"]
-
-_FOREIGN_DISTANCE = 0.65
-"""A sample further than this from what its track looked like so far may be another person (dlib: two photographs of one
-person are rarely, of two people nearly always further apart)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,21 +48,14 @@ class TrackView:
     undecided: bool
 
 
-class _Sample(NamedTuple):
-    """One embedding (dimension,) of a track and when its picture was taken."""
-
-    at: datetime
-    vector: NDArray[np.float64]
-
-
 @dataclass(slots=True, eq=False)
 class _Subject:
     """What is known of one track besides where it is."""
 
     track: Track
-    samples: deque[_Sample]
+    shots: BestShots
     sampled_at: datetime | None = None
-    foreign: list[_Sample] = field(default_factory=list)
+    foreign: list[Shot] = field(default_factory=list)
     match: Match | None = None
     identity: Match | None = None
     reported_at: datetime | None = None
@@ -160,14 +152,18 @@ class Recogniser:
     def _subject_of(self, track: Track) -> _Subject:
         subject = self._subjects.get(track.number)
         if subject is None:
-            subject = _Subject(track, deque(maxlen=self._settings.max_samples))
+            shots = BestShots(least=self._settings.min_samples, most=self._settings.max_samples)
+            subject = _Subject(track, shots)
             self._subjects[track.number] = subject
         return subject
 
     def _sample(self, frame: Frame, faces: Detections, subjects: list[_Subject]) -> None:
         """Embed the faces from which something is still to be learnt, those least known first."""
-        wanted = [row for row, subject in enumerate(subjects) if self._wants_sample(subject, frame.captured_at)]
-        wanted.sort(key=lambda row: len(subjects[row].samples))
+        with self._stages.measure("quality"):
+            quality = _quality_of(frame.image, faces)
+        at = frame.captured_at
+        wanted = [row for row, subject in enumerate(subjects) if self._wants_sample(subject, float(quality[row]), at)]
+        wanted.sort(key=lambda row: (len(subjects[row].shots), -quality[row]))
         if self._settings.max_embeddings:
             wanted = wanted[: self._settings.max_embeddings]
         if not wanted:
@@ -176,42 +172,43 @@ class Recogniser:
             vectors = self._embedder.embed(frame.image, faces[np.array(wanted)])
         with self._stages.measure("identify"):
             for row, vector in zip(wanted, vectors, strict=True):
-                self._learn(subjects[row], vector, frame.captured_at)
+                self._learn(subjects[row], Shot(at, vector, float(quality[row])))
 
-    def _wants_sample(self, subject: _Subject, at: datetime) -> bool:
-        if subject.sampled_at is None or len(subject.samples) < self._settings.max_samples or subject.foreign:
+    def _wants_sample(self, subject: _Subject, quality: float, at: datetime) -> bool:
+        if subject.sampled_at is None or subject.foreign or subject.shots.wants(quality, at):
             return True
+        # However poor the picture: it may show that somebody else is in this place now.
         return at - subject.sampled_at >= timedelta(seconds=self._settings.recheck_s)
 
-    def _learn(self, subject: _Subject, vector: NDArray[np.float64], at: datetime) -> None:
-        subject.sampled_at = at
-        sample = _Sample(at, vector)
-        if self._looks_foreign(subject, vector):
-            subject.foreign.append(sample)
+    def _learn(self, subject: _Subject, shot: Shot) -> None:
+        subject.sampled_at = shot.at
+        if self._looks_foreign(subject, shot.vector):
+            subject.foreign.append(shot)
             if len(subject.foreign) < 2:
                 return
             # One odd sample is a blurred picture; two in a row are another person in the same place.
             subject = self._replace(subject, subject.foreign)
         else:
             subject.foreign.clear()
-            subject.samples.append(sample)
+            subject.shots.add(shot)
         self._identify(subject)
 
     def _looks_foreign(self, subject: _Subject, vector: NDArray[np.float64]) -> bool:
-        if len(subject.samples) < self._settings.min_samples:
+        if len(subject.shots) < self._settings.min_samples:
             return False
         if subject.identity is not None:
             known = self._identifier.distance_to(vector, subject.identity.person_id)
-            if known <= _FOREIGN_DISTANCE:
+            if known <= self._identifier.foreign_distance:
                 return False
-        usual = np.mean([sample.vector for sample in subject.samples], axis=0)
-        return float(np.linalg.norm(vector - usual)) > _FOREIGN_DISTANCE
+        usual = np.mean([shot.vector for shot in subject.shots], axis=0)
+        return float(np.linalg.norm(vector - usual)) > self._identifier.foreign_distance
 
-    def _replace(self, subject: _Subject, samples: Sequence[_Sample]) -> _Subject:
-        """End ``subject`` where ``samples`` began, which are of another person, and begin a new one with them."""
-        began_at = samples[0].at
+    def _replace(self, subject: _Subject, shots: Sequence[Shot]) -> _Subject:
+        """End ``subject`` where ``shots`` began, which are of another person, and begin a new one with them."""
+        began_at = shots[0].at
         successor = self._subject_of(self._tracker.split(subject.track, began_at))
-        successor.samples.extend(samples)
+        for shot in shots:
+            successor.shots.add(shot)
         successor.sampled_at = subject.sampled_at
         subject.track.last_seen_at = max(subject.track.first_seen_at, began_at)
         self._end(subject.track)
@@ -220,9 +217,9 @@ class Recogniser:
     def _identify(self, subject: _Subject) -> None:
         match = self._match(subject)
         if match.verdict is Verdict.ACCEPTED and subject.identity is not None:
-            turned = self._samples_of_another(subject, subject.identity.person_id, match.person_id)
+            turned = self._shots_of_another(subject, subject.identity.person_id, match.person_id)
             if turned:
-                # The face turned into another one so smoothly that no sample stood out: to each what is theirs.
+                # The face turned into another one so smoothly that no shot stood out: to each what is theirs.
                 subject.match = subject.identity
                 subject = self._replace(subject, turned)
                 match = self._match(subject)
@@ -236,21 +233,21 @@ class Recogniser:
             for other in self._subjects.values()
             if other is not subject and other.identity is not None and other.is_identified
         ]
-        samples: Vectors = np.array([sample.vector for sample in subject.samples])
-        return self._identifier.identify(samples, taken=taken)
+        shots = subject.shots
+        return self._identifier.identify(shots.vectors(), taken=taken, good=shots.are_good)
 
-    def _samples_of_another(self, subject: _Subject, before: str, now: str) -> list[_Sample]:
-        """The samples since the last one that is nearer to ``before`` than to ``now``; none where the two are one."""
+    def _shots_of_another(self, subject: _Subject, before: str, now: str) -> list[Shot]:
+        """The shots since the last one that is nearer to ``before`` than to ``now``; none where the two are one."""
         if before == now:
             return []
-        found: list[_Sample] = []
-        for sample in subject.samples:
-            to_before = self._identifier.distance_to(sample.vector, before)
-            if to_before < self._identifier.distance_to(sample.vector, now):
+        shots, found = list(subject.shots), list[Shot]()
+        for shot in shots:
+            to_before = self._identifier.distance_to(shot.vector, before)
+            if to_before < self._identifier.distance_to(shot.vector, now):
                 found = []
             else:
-                found.append(sample)
-        return found or [subject.samples[-1]]
+                found.append(shot)
+        return found or shots[-1:]
 
     def _report(self, subject: _Subject, at: datetime) -> None:
         """Tell of an identified track when it is new, and again when it is time."""
@@ -277,7 +274,7 @@ class Recogniser:
                 last_seen_at=track.last_seen_at,
                 similarity=match.similarity,
                 margin=match.margin,
-                samples=len(subject.samples),
+                samples=len(subject.shots.vectors()),
                 embedder=self._embedder.info.embedder_id,
                 box=(left, top, right, bottom),
             )
@@ -306,3 +303,8 @@ class Recogniser:
                 last_seen_at=track.last_seen_at,
             )
         )
+
+
+def _quality_of(image: Image, faces: Detections) -> NDArray[np.float64]:
+    """How good each face is to recognise somebody by: (n,), 0-1."""
+    return quality_of(sizes(faces.xyxy), sharpness(image, faces.xyxy), frontality_in(faces))

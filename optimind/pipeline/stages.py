@@ -36,6 +36,10 @@ class StageTimes:
         self._totals[stage] = (count + 1, total + duration_s)
         self._recent.setdefault(stage, deque(maxlen=_KEPT)).append(duration_s)
 
+    def total(self, stage: str) -> tuple[int, float]:
+        """How often ``stage`` ran, and how many seconds that took together."""
+        return self._totals.get(stage, (0, 0.0))
+
     def summary(self) -> dict[str, dict[str, float]]:
         """``{stage: {"mean": ms, "p95": ms}}``, in the order in which the stages first ran."""
         return {

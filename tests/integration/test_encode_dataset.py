@@ -158,7 +158,7 @@ def test_another_embedder_or_version_computes_everything(
     dataset: Path, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encode(dataset, output)
-    monkeypatch.setattr(encoder_module, "ENCODER", 2)
+    monkeypatch.setattr(encoder_module, "ENCODER", 99)
     assert encode(dataset, output)[1] == 6
     monkeypatch.setattr(FakeEmbedder, "info", EmbedderInfo("fake-v2", FakeEmbedder.info.dimension))
     assert encode(dataset, output)[1] == 6
@@ -334,6 +334,56 @@ def test_imported_people_whom_another_embedder_drops_are_named(dataset: Path, ou
     assert warning.detail.startswith("Iris Berg, Ole Berg: imported encodings of fake-v0")
     assert (report.people, report.needs_a_person) == (3, True)
     assert not encode(dataset, output)[0].warnings
+
+
+def _fogged(path: Path) -> None:
+    """Take nearly all contrast out of the painted face."""
+    picture = cv2.imread(str(path))
+    assert picture is not None
+    face = picture[:, :, 2] < 60
+    picture[:, :, 1][face] = 200 + (picture[:, :, 1][face].astype(int) - 200) // 12
+    assert cv2.imwrite(str(path), picture)
+
+
+class TurnedFactory(CountingFactory):
+    """Its faces in pictures of an odd width look far away."""
+
+    def __call__(self) -> tuple[Detector, Embedder]:
+        class Turned(FakeDetector):
+            def detect(self, image: Image) -> Detections:
+                found = super().detect(image)
+                frontality = np.full(len(found), 0.3 if image.shape[1] % 2 else 0.9)
+                return Detections(found.xyxy, found.confidence, found.landmarks, frontality)
+
+        return Turned.create(40), super().__call__()[1]
+
+
+def test_a_badly_lit_photograph_is_held_in_reserve(dataset: Path, output: Path) -> None:
+    _fogged(dataset / "p0/0.png")
+    for number in range(2):
+        _fogged(dataset / f"p1/{number}.png")
+    report, _ = encode(dataset, output)
+    (warning,) = report.warnings
+    assert (warning.kind, warning.files) == ("badly_lit", ("p0/0.png", "p1/0.png", "p1/1.png"))
+    assert "add one in even light" in warning.detail
+    assert (report.people, report.samples, report.needs_a_person) == (3, 6, True)
+    # Where there is a better one it is left out, else it has to do.
+    templates = {t.person_id: len(t.embeddings) for t in to_core(load_gallery(output)).templates}
+    assert templates == {"p0": 1, "p1": 2, "p2": 2}
+    again, looked = encode(dataset, output)
+    assert (again.warnings, looked) == (report.warnings, 0)
+    photograph(dataset / "p1/better.png", 1, mark=7)
+    encode(dataset, output)
+    assert {t.person_id: len(t.embeddings) for t in to_core(load_gallery(output)).templates}["p1"] == 1
+
+
+def test_a_face_that_looks_away_is_held_in_reserve(dataset: Path, output: Path) -> None:
+    reports = [encode_dataset(dataset, output, TurnedFactory(), 1) for _ in range(2)]
+    for report in reports:
+        (warning,) = report.warnings
+        assert (warning.kind, warning.files) == ("turned_away", ("p0/1.png", "p1/1.png", "p2/1.png"))
+    assert [round(s.frontality, 1) for s in load_gallery(output).samples] == [0.9, 0.3] * 3
+    assert to_core(load_gallery(output)).samples == 3
 
 
 def test_progress_counts_to_the_end(dataset: Path, output: Path) -> None:

@@ -32,11 +32,23 @@ def test_detections_that_cannot_be(
         Detections(xyxy, confidence, landmarks)
 
 
+@pytest.mark.parametrize(
+    ("frontality", "message"),
+    [(np.ones(2), r"frontality must be \(1,\)"), (np.full(1, 1.01), "0 to 1"), (np.full(1, np.nan), "0 to 1")],
+)
+def test_frontality_that_cannot_be(frontality: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Detections(BOX, np.ones(1), None, frontality)
+
+
 def test_detections_are_picked_by_row() -> None:
-    faces = Detections(np.vstack([BOX, BOX + 5]), np.array([0.1, 0.9]), np.zeros((2, 5, 2)))
+    faces = Detections(np.vstack([BOX, BOX + 5]), np.array([0.1, 0.9]), np.zeros((2, 5, 2)), np.array([0.3, 0.7]))
     best = faces[faces.confidence > 0.5]
     assert len(best) == 1
     assert best.xyxy[0, 0] == 5
+    assert best.frontality is not None
+    assert best.frontality.tolist() == [0.7]
+    assert Detections(BOX, np.ones(1))[:1].frontality is None
     assert len(Detections.empty()) == 0
 
 

@@ -29,6 +29,7 @@ from optimind.gallery.format import (
     save_gallery,
     to_core,
 )
+from optimind.gallery.quality import MIN_FRONTALITY, MIN_LIGHT
 
 
 def sample(person_id: str, seed: int = 0, **more: Any) -> Sample:
@@ -59,7 +60,10 @@ def test_what_is_saved_is_loaded(
 ) -> None:
     path = tmp_path_factory.mktemp("gallery") / "g.pickle"
     made = gallery(
-        *(sample(p, i, name=n, file=f, mtime_ns=m, face_px=50.5) for i, (p, n, f, m) in enumerate(rows)),
+        *(
+            sample(p, i, name=n, file=f, mtime_ns=m, face_px=50.5, frontality=0.5, light=0.25)
+            for i, (p, n, f, m) in enumerate(rows)
+        ),
         unused=tuple(Unused(f, 1, 2, "a", "b", "no_face", d) for f, d in skipped),
     )
     save_gallery(path, made)
@@ -97,6 +101,32 @@ def test_templates_by_person(tmp_path: Path) -> None:
         ("anna", "Anna", (1, 4)),
     ]
     assert to_core(gallery()).people == 0
+
+
+def test_samples_in_reserve_count_where_there_are_no_others() -> None:
+    turned, dim = {"frontality": MIN_FRONTALITY - 0.01}, {"light": MIN_LIGHT - 0.01}
+    just = {"frontality": MIN_FRONTALITY, "light": MIN_LIGHT}
+    core = to_core(
+        gallery(
+            sample("anna", 1, **turned),
+            sample("anna", 2, **just),
+            sample("bert", 3, **dim),
+            sample("bert", 4, **turned),
+        )
+    )
+    assert [(t.person_id, len(t.embeddings)) for t in core.templates] == [("anna", 1), ("bert", 2)]
+    assert core.templates[0].embeddings.tolist() == [sample("anna", 2).embedding.tolist()]
+
+
+def test_a_gallery_from_before_pose_and_light_were_measured_loads(tmp_path: Path) -> None:
+    path = tmp_path / "g.pickle"
+    save_gallery(path, gallery(sample("anna", frontality=0.1, light=0.1)))
+    content = pickle.loads(path.read_bytes())
+    _drop("optimind", "quality", "frontality")(content)
+    _drop("optimind", "quality", "light")(content)
+    path.write_bytes(pickle.dumps(content))
+    (read,) = load_gallery(path).samples
+    assert (read.frontality, read.light, read.is_reserve) == (1, 1, False)
 
 
 def test_another_embedder_is_refused_with_the_command(tmp_path: Path) -> None:
@@ -165,11 +195,13 @@ def _drop(*keys: str) -> Callable[[dict[str, Any]], None]:
         (_set("optimind", "sources", to=None), "NoneType, not dict"),
         (_set("optimind", "sources", "size", to=["1", "2"]), "an entry of size is str, not int"),
         (_set("optimind", "quality", "face_px", to=[1, 2]), "an entry of face_px is int, not float"),
+        (_set("optimind", "quality", "light", to=[0.5]), "light has 1 entries for 2 rows"),
         (_set("optimind", "unused", "file", to=["x"]), "0 entries for 1 rows"),
         (_drop("encodings"), "encodings is missing"),
         (_drop("names"), "names is missing"),
         (_drop("optimind", "embedder"), "embedder is missing"),
         (_drop("optimind", "sources", "sha256"), "sha256 is missing"),
+        (_drop("optimind", "quality", "sharpness"), "sharpness is missing"),
         (_drop("optimind"), "not made by OptiMind"),
     ],
 )

@@ -19,7 +19,12 @@ from optimind.gallery.outcome import Entry, Outcome
 
 def entry(number: int) -> Entry:
     outcome = Outcome(
-        f"sha{number}", f"pic{number}", embedding=np.random.default_rng(number).normal(size=3), face_px=1.5
+        f"sha{number}",
+        f"pic{number}",
+        embedding=np.random.default_rng(number).normal(size=3),
+        face_px=1.5,
+        frontality=0.25,
+        light=0.75,
     )
     return Entry(f"Ünal/{number}.jpg", 10 + number, 10**18 + number, outcome)
 
@@ -47,6 +52,7 @@ def test_entries_come_back_exactly(tmp_path: Path) -> None:
     assert one.outcome.embedding is not None
     assert np.array_equal(one.outcome.embedding, np.random.default_rng(1).normal(size=3))
     assert (one.outcome.sha256, one.outcome.picture, one.outcome.face_px) == ("sha1", "pic1", 1.5)
+    assert (one.outcome.frontality, one.outcome.light) == (0.25, 0.75)
     assert other == REJECTED or (other.outcome.reason, other.outcome.embedding) == ("no_face", None)
 
 

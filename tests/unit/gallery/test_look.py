@@ -60,6 +60,34 @@ def test_it_looks_no_closer_than_needed(tmp_path: Path, size: tuple[int, int], f
     assert outcome.reason == ("" if face_px else "no_face")
 
 
+class Turned(FakeDetector):
+    """Every face looks a little away."""
+
+    def detect(self, image: Image) -> Detections:
+        found = super().detect(image)
+        return Detections(found.xyxy, found.confidence, found.landmarks, np.full(len(found), 0.7))
+
+
+@pytest.mark.parametrize("size", [(1200, 900), (300, 200)])
+def test_pose_and_light_are_told(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = photograph(tmp_path, *size, (3, 10, 10, size[1] // 2))
+    told = look_at(path, Turned.create(40), FakeEmbedder.create())
+    assert told.frontality == 0.7
+    assert told.light > 0.95
+    # From the landmarks, where the detector does not say; the painted face looks into the camera.
+    assert look_at(path, FakeDetector.create(40), FakeEmbedder.create()).frontality > 0.8
+
+
+def test_a_detector_that_cannot_tell_is_given_the_benefit_of_the_doubt(tmp_path: Path) -> None:
+    class Blunt(FakeDetector):
+        def detect(self, image: Image) -> Detections:
+            found = super().detect(image)
+            return Detections(found.xyxy, found.confidence)
+
+    path = photograph(tmp_path, 300, 200, (3, 10, 10, 100))
+    assert look_at(path, Blunt.create(40), FakeEmbedder.create()).frontality == 1
+
+
 def test_a_face_in_a_thumbnail_is_called_too_small(tmp_path: Path) -> None:
     path = photograph(tmp_path, 80, 60, (3, 10, 10, 30))
     outcome = look_at(path, FakeDetector.create(40), FakeEmbedder.create())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from optimind.core.types import Detections, Image
-from optimind.gallery.quality import MIN_SHARPNESS, MainFace, Refusal, judge, sharpness
+from optimind.gallery.quality import MIN_LIGHT, MIN_SHARPNESS, MainFace, Refusal, judge, light, sharpness
 from optimind.testing.engines import blank, paint_face
 
 FACE = np.array([163.0, 91.0, 388.0, 316.0])
@@ -97,13 +97,58 @@ def _darker(image: Image) -> Image:
     ids=["as it is", "dark", "1 %", "4 %", "10 %", "moved 4 %", "moved 15 %", "moved down 15 %"],
 )
 def test_blur_is_found(portrait: Image, change: Callable[[Image], Image], good: bool) -> None:
-    assert (sharpness(change(portrait), FACE) >= MIN_SHARPNESS) is good
+    assert bool(sharpness(change(portrait), FACE[None])[0] >= MIN_SHARPNESS) is good
+
+
+def _brighter(by: float) -> Callable[[Image], Image]:
+    return lambda image: np.clip(image.astype(float) * by, 0, 255).astype(np.uint8)
+
+
+def _half(by: float) -> Callable[[Image], Image]:
+    def shadow(image: Image) -> Image:
+        middle = round((FACE[0] + FACE[2]) / 2)
+        image = image.copy()
+        image[:, :middle] = (image[:, :middle] * by).astype(np.uint8)
+        return image
+
+    return shadow
+
+
+def _fogged(part: float) -> Callable[[Image], Image]:
+    return lambda image: (128 + (image.astype(float) - 128) * part).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("change", "good"),
+    [
+        (lambda image: image, True),
+        (_darker, True),
+        (_brighter(0.1), False),
+        (_brighter(3), False),
+        (_half(0.25), True),
+        (_half(0.0), False),
+        (_fogged(0.5), True),
+        (_fogged(0.1), False),
+    ],
+    ids=["as it is", "dark", "too dark", "blown out", "half at a quarter", "half black", "half the contrast", "fog"],
+)
+def test_bad_light_is_found(portrait: Image, change: Callable[[Image], Image], good: bool) -> None:
+    assert (light(change(portrait), FACE) >= MIN_LIGHT) is good
+
+
+def test_pose_is_that_of_the_main_face() -> None:
+    picture, found = blank(400, 200), faces(30, 100)
+    for x1, _, x2, _ in found.xyxy.astype(int):
+        paint_face(picture, 1, x1, 0, x2 - x1)
+    verdict = judge(picture, Detections(found.xyxy, found.confidence, None, np.array([0.9, 0.2])), 1.0)
+    assert isinstance(verdict, MainFace)
+    assert verdict.frontality == 0.2
 
 
 def test_a_small_face_is_not_taken_for_a_blurred_one(portrait: Image) -> None:
     scale = 40 / 225
     small = np.asarray(cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    assert sharpness(small, FACE * scale) >= MIN_SHARPNESS
+    assert sharpness(small, FACE[None] * scale)[0] >= MIN_SHARPNESS
 
 
 def test_a_blurred_face_is_refused_with_its_number(portrait: Image) -> None:
@@ -115,8 +160,10 @@ def test_a_blurred_face_is_refused_with_its_number(portrait: Image) -> None:
 
 @pytest.mark.parametrize("box", [(-50, -50, -10, -10), (900, 900, 950, 950), (-5, -5, 2000, 2000), (3, 3, 3.5, 3.5)])
 def test_any_box_has_a_sharpness(portrait: Image, box: tuple[float, ...]) -> None:
-    assert 0 <= sharpness(portrait, np.array(box, dtype=float)) < 10
-    assert sharpness(blank(), np.array([0.0, 0.0, 50.0, 50.0])) == 0
+    assert 0 <= sharpness(portrait, np.array([box], dtype=float))[0] < 10
+    assert 0 <= light(portrait, np.array(box, dtype=float)) <= 1
+    assert sharpness(blank(), np.array([[0.0, 0.0, 50.0, 50.0]])).tolist() == [0]
+    assert light(blank(), np.array([0.0, 0.0, 50.0, 50.0])) == 0
 
 
 @pytest.mark.shared
@@ -124,6 +171,8 @@ def test_good_photographs_are_not_refused(shared: Path) -> None:
     """Every 60th portrait, where the face is known to be in the middle."""
     portraits = sorted((shared / "data/faces").rglob("*.jpg"))[::60]
     middle = np.array([75.0, 75.0, 175.0, 175.0])
-    refused = [p.name for p in portraits if sharpness(np.asarray(cv2.imread(str(p)), np.uint8), middle) < MIN_SHARPNESS]
+    pictures = {p.name: np.asarray(cv2.imread(str(p)), np.uint8) for p in portraits}
+    refused = [name for name, picture in pictures.items() if sharpness(picture, middle[None])[0] < MIN_SHARPNESS]
     assert len(portraits) > 90
     assert len(refused) <= 1, refused
+    assert [name for name, picture in pictures.items() if light(picture, middle) < MIN_LIGHT] == []

@@ -110,9 +110,21 @@ def test_frames_that_cannot_be_handled_are_counted_and_their_camera_given_up(cap
     assert "camera bad is given up" in caplog.text
     assert bad.finished
     assert good.finished
-    summary = summarise(feeds, StageTimes(), {"b", "a"}, seconds=1.23456, workers=[], plugins=[])
+    stages = StageTimes()
+    for duration_s in (0.3, 0.5):
+        stages.add("detect", duration_s)
+    summary = summarise(feeds, stages, {"b", "a"}, seconds=10.0, workers=[], plugins=[], engine="dlib", min_face_px=45)
     assert summary["people"] == ["a", "b"]
     assert summary["cameras"][0]["state"] == "failed"
+    assert summary["detection"] == {
+        "engine": "dlib",
+        "min_face_px": 45,
+        "looks": 2,
+        "ms_a_look": 400.0,
+        "share": 0.08,
+        "larger_px": 60,
+        "larger_ms": 225.0,
+    }
 
 
 def test_it_ends_after_so_many_seconds_of_the_recording() -> None:

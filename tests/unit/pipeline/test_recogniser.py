@@ -18,17 +18,21 @@ from optimind.plugin_api import Detector, Embedder, EmbedderInfo, Event, Sightin
 START = datetime(2026, 9, 1, 8, tzinfo=UTC)
 Scene = Callable[[float], list[tuple[float, float]]]
 """At a second: the faces, each as (left edge in pixels, where it stands on the line of embeddings)."""
+PICTURE: Image = np.random.default_rng(0).integers(0, 256, (100, 1300, 3), np.uint8)
+"""Sharp and full of contrast everywhere."""
 
 
 class Stage(Detector, Embedder):
-    """Detector and embedder of a scene. The image carries only the time, in its first pixels."""
+    """Detector and embedder of a scene, at the second that it was told; ``frontality`` of all its faces then."""
 
     name: ClassVar[str] = "stage"
     info = EmbedderInfo("line", 1)
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, frontality: Callable[[float], float] = lambda _: 1.0) -> None:
         self.scene = scene
+        self.frontality = frontality
         self.embedded = 0
+        self.embedded_at: list[float] = []
         self.now_s = 0.0
 
     @classmethod
@@ -41,15 +45,17 @@ class Stage(Detector, Embedder):
 
     def detect(self, image: Image) -> Detections:
         lefts = [left for left, _ in self.scene(self.now_s)]
-        return Detections(np.array([(x, 0, x + 90, 90) for x in lefts]).reshape(-1, 4), np.ones(len(lefts)))
+        boxes = np.array([(x, 0, x + 90, 90) for x in lefts]).reshape(-1, 4)
+        return Detections(boxes, np.ones(len(lefts)), None, np.full(len(lefts), self.frontality(self.now_s)))
 
     def embed(self, image: Image, faces: Detections) -> Vectors:
         self.embedded += len(faces)
+        self.embedded_at.append(self.now_s)
         where = dict(self.scene(self.now_s))
         return np.array([[where[left]] for left in faces.xyxy[:, 0]])
 
 
-LIMITS = IdentificationLimits(max_distance=0.5, max_normalised_distance=0, min_margin=0.03, min_samples=3)
+LIMITS = IdentificationLimits(max_distance=0.5, fpir=0.01, min_margin=0.03, min_samples=3)
 GALLERY = Gallery("line", (Template("anna", "Anna", np.array([[0.0]])), Template("ben", "Ben", np.array([[2.0]]))))
 
 
@@ -65,15 +71,16 @@ def recogniser_of(stage: Stage, **settings: float) -> Recogniser:
     )
 
 
-def play(scene: Scene, seconds: float, **settings: float) -> tuple[list[Event], Recogniser, Stage]:
-    stage = Stage(scene)
+def play(
+    scene: Scene, seconds: float, frontality: Callable[[float], float] = lambda _: 1.0, **settings: float
+) -> tuple[list[Event], Recogniser, Stage]:
+    stage = Stage(scene, frontality)
     recogniser = recogniser_of(stage, **settings)
     events: list[Event] = []
-    picture = np.zeros((4, 4, 3), np.uint8)
     for index in range(round(seconds * 10)):
         stage.now_s = index / 10
         at = START + timedelta(seconds=stage.now_s)
-        events += recogniser.process(Frame("c", index, at, picture, stage.now_s))
+        events += recogniser.process(Frame("c", index, at, PICTURE, stage.now_s))
     return [*events, *recogniser.finish()], recogniser, stage
 
 
@@ -139,8 +146,41 @@ def test_embedding_is_limited_for_a_frame_and_over_time() -> None:
     _, _, stage = play(lambda _: [(x * 200.0, 9.0 + 2 * x) for x in range(6)], 0.45, max_embeddings=2)
     assert stage.embedded == 2
     _, _, stage = play(lambda _: [(100, 0.1)], 30, max_samples=8, recheck_s=3)
-    # 8 within the first 4 s, then one every 3 s.
-    assert 8 + 7 <= stage.embedded <= 8 + 10
+    # 3 within the first second, 8 within 6 s, then one every 3 s.
+    assert stage.embedded_at[:4] == [0, 0.5, 1, 2]
+    assert stage.embedded_at[7:10] == [6, 9, 12]
+    assert stage.embedded == 8 + 7
+
+
+def test_a_poor_shot_is_not_embedded_but_for_a_look_at_who_it_is() -> None:
+    _, _, stage = play(lambda _: [(100, 0.1)], 20, lambda t: 1.0 if t < 2 else 0.2, recheck_s=4)
+    assert stage.embedded_at == [0, 0.5, 1, 5, 9, 13, 17]
+
+
+def test_a_better_shot_takes_a_worse_ones_place_at_once() -> None:
+    _, _, stage = play(lambda _: [(100, 0.1)], 12, lambda t: 0.4 if t < 9 else 1.0, recheck_s=60)
+    assert stage.embedded_at[7:] == [6, 9, 10, 11]
+
+
+def test_nobody_is_named_by_poor_shots_until_better_ones_come() -> None:
+    events, _, _ = play(lambda _: [(100, 0.1)], 20, lambda t: 0.15 if t < 10 else 1.0)
+    assert sightings(events)[0].at == START + timedelta(seconds=11)
+    assert sightings(events)[0].samples == 3
+    never, recogniser, _ = play(lambda _: [(100, 0.1)], 20, lambda _: 0.15)
+    assert not sightings(never)
+    assert recogniser.counts["unknown_tracks"] == 1
+
+
+def test_a_head_bent_for_long_keeps_its_name() -> None:
+    events, _, _ = play(lambda _: [(100, 0.1)], 900, lambda t: 1.0 if t < 5 else 0.1, sighting_interval_s=5)
+    assert {s.sighting_id for s in sightings(events)} == {"r-c-1"}
+    assert sightings(events)[-1].last_seen_at > START + timedelta(seconds=899)
+
+
+def test_another_person_who_only_shows_poor_shots_is_noticed() -> None:
+    events, _, _ = play(lambda t: [(100, 0.1 if t < 6 else 1.9)], 20, lambda t: 1.0 if t < 6 else 0.1)
+    assert {s.person_id for s in sightings(events)} == {"anna"}
+    assert sightings(events)[-1].last_seen_at < START + timedelta(seconds=12)
 
 
 def test_between_scans_nothing_is_detected_but_boxes_move_on() -> None:
@@ -150,7 +190,7 @@ def test_between_scans_nothing_is_detected_but_boxes_move_on() -> None:
     recogniser = recogniser_of(stage)
     for index in range(25):
         stage.now_s = index / 10
-        recogniser.process(Frame("c", index, START + timedelta(seconds=stage.now_s), np.zeros((4, 4, 3), np.uint8)))
+        recogniser.process(Frame("c", index, START + timedelta(seconds=stage.now_s), PICTURE))
     [view] = recogniser.views(START + timedelta(seconds=2.4))
     assert view.name == "Anna"
     assert view.box[0] == pytest.approx(244, abs=6)
@@ -162,6 +202,6 @@ def test_a_clock_set_back_ends_tracks_and_goes_on() -> None:
     events: list[Event] = []
     for index in range(40):
         at = START + timedelta(seconds=index / 2 - (3600 if index >= 20 else 0))
-        events += recogniser.process(Frame("c", index, at, np.zeros((4, 4, 3), np.uint8)))
+        events += recogniser.process(Frame("c", index, at, PICTURE))
     events += recogniser.finish()
     assert len({s.sighting_id for s in sightings(events)}) == 2
