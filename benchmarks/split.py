@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.progress import track
 
+from optimind.core.types import Vectors
 from optimind.gallery.photographs import UnreadableError, read_photograph
-from optimind.vision.face_recognition_engine import FaceRecognitionDetector, FaceRecognitionEmbedder
+from optimind.plugin_api import Detector, Embedder
 
 __all__ = ["People", "embeddings", "in_half_b"]
 
-People = dict[str, NDArray[np.float64]]
-"""Embeddings by person: (photographs, 128)."""
+People = dict[str, Vectors]
+"""Embeddings by person: (photographs, dimension)."""
+AT_MOST = 8
+"""Photographs of one person that are looked at: a few have hundreds, and would count for everybody else."""
 
 
 def in_half_b(name: str) -> bool:
@@ -23,15 +26,19 @@ def in_half_b(name: str) -> bool:
     return hashlib.sha256(name.encode()).digest()[0] % 2 == 1
 
 
-def embeddings(faces: Path, *, half_b: bool, at_least: int, at_most: int = 8) -> People:
-    """One embedding a photograph, of the people of one half who have ``at_least`` photographs."""
-    detector, embedder = FaceRecognitionDetector.create(45), FaceRecognitionEmbedder.create()
-    folders = [folder for folder in sorted(faces.iterdir()) if in_half_b(folder.name) is half_b]
-    folders = [folder for folder in folders if len(list(folder.glob("*.jpg"))) >= at_least]
+def embeddings(
+    faces: Path, engine: tuple[Detector, Embedder], wanted: Callable[[str], bool], *, at_least: int = 1
+) -> People:
+    """One embedding a photograph, of the people who are ``wanted`` and have ``at_least`` photographs."""
+    detector, embedder = engine
+    folders = [folder for folder in sorted(faces.iterdir()) if wanted(folder.name)]
     people: People = {}
-    for folder in track(folders, f"embedding half {'B' if half_b else 'A'}"):
+    for folder in track(folders, f"{embedder.name}: photographs of {len(folders)} people"):
+        photographs = sorted(folder.glob("*.jpg"))
+        if len(photographs) < at_least:
+            continue
         found = []
-        for photograph in sorted(folder.glob("*.jpg"))[:at_most]:
+        for photograph in photographs[:AT_MOST]:
             try:
                 image = read_photograph(photograph.read_bytes(), photograph.name).image
             except UnreadableError:

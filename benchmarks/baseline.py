@@ -1,0 +1,91 @@
+"""The accuracy that was reached: a change that falls below it is a step back, and has to say so by changing the file.
+
+    python -m benchmarks.baseline ../shared          compute the quick figures and compare
+    python -m benchmarks.baseline ../shared --write  ... and write them down as the new baseline
+
+The quick figures come from a part of half B that is embedded in seconds (tests/accuracy); the full ones from all of it
+(`make bench`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from benchmarks.engines_here import engines_here
+from benchmarks.identification import trials
+from benchmarks.split import People, embeddings, in_half_b
+from optimind.core.evaluation import missed, threshold_at
+from optimind.core.identification import Verdict
+from optimind.engines import EngineFactory
+
+__all__ = ["BASELINE", "ENGINES", "fallen", "quick_figures"]
+
+BASELINE = Path(__file__).parent / "baseline.json"
+ENGINES = ("dlib", "arcface")
+STUDENTS, STRANGERS = 40, 120
+FPIR = 0.01
+DRAWS = 10
+TOLERANCE = {"rank1": -0.005, "fnir": 0.01, "named": 0.005}
+"""How much worse a figure may be: another processor rounds otherwise. For ``rank1`` more is better."""
+
+
+def quick_figures(shared: Path, factory: EngineFactory) -> dict[str, float]:
+    """Rank-1, FNIR at FPIR 1 %, and strangers named where 1 % is set, of 40 people enrolled by three photographs."""
+    engine = factory()
+    people = embeddings(shared / "data" / "faces", engine, _quick(shared / "data" / "faces").__contains__)
+    return figures(people, engine[1].calibration(), STUDENTS)
+
+
+def figures(people: People, calibration: Any, n: int) -> dict[str, float]:
+    """The figures of ``n`` people enrolled by three photographs and probed with one each."""
+    mated, non_mated = trials(people, calibration, n, 1, fpir=FPIR, draws=DRAWS)
+    at = threshold_at(non_mated, FPIR)
+    return {
+        "rank1": sum(trial.nearest_id == trial.person_id for trial in mated) / len(mated),
+        "fnir": sum(missed(trial, at) for trial in mated) / len(mated),
+        "named": sum(trial.verdict is Verdict.ACCEPTED for trial in non_mated) / len(non_mated),
+    }
+
+
+def fallen(found: dict[str, float], baseline: dict[str, float]) -> list[str]:
+    """What is worse than the baseline by more than the tolerance, in words."""
+    return [
+        f"{name} is {found[name]:.4f}, the baseline {baseline[name]:.4f}"
+        for name, tolerance in TOLERANCE.items()
+        if (found[name] - baseline[name] - tolerance) * (1 if tolerance > 0 else -1) > 0
+    ]
+
+
+def _quick(faces: Path) -> set[str]:
+    """People of half B: those with the photographs to be enrolled, and as many others, always the same."""
+    names = sorted(folder.name for folder in faces.iterdir() if in_half_b(folder.name))
+    counts = {name: sum(1 for _ in (faces / name).glob("*.jpg")) for name in names}
+    able = [name for name in names if 4 <= counts[name] <= 8]
+    others = [name for name in names if counts[name] == 1]
+    return {*able[:STUDENTS], *others[:STRANGERS]}
+
+
+def main() -> int:
+    """Compare, or write; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("shared", type=Path)
+    parser.add_argument("--write", action="store_true")
+    options = parser.parse_args()
+    with engines_here(options.shared, ENGINES) as engines:
+        found = {name: quick_figures(options.shared, factory) for name, factory in engines.items()}
+    print(json.dumps(found, indent=1))
+    known = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
+    if options.write:
+        BASELINE.write_text(json.dumps({**known, "quick": found}, indent=1) + "\n")
+        return 0
+    worse = [f"{name}: {line}" for name in ENGINES for line in fallen(found[name], known["quick"][name])]
+    print("\n".join(worse), file=sys.stderr)
+    return 1 if worse else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
