@@ -306,5 +306,5 @@ def _in_reserve(gallery: GalleryFile) -> list[EncodeWarning]:
 
 def _smaller_faces(gallery: GalleryFile) -> list[EncodeWarning]:
     files = tuple(s.file for s in gallery.samples if s.smaller_faces)
-    detail = "much smaller faces beside the main one were passed over"
+    detail = "other faces, smaller or at the side, were passed over"
     return [EncodeWarning("small_faces_ignored", files, detail)] if files else []

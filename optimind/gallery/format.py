@@ -48,7 +48,7 @@ class Sample:
 
     ``file`` is the photograph's path below the dataset folder, empty for an imported one; ``size`` in bytes; ``sha256``
     of its bytes; ``picture`` names what it shows; ``face_px`` is the face's width in the photograph; ``sharpness`` is
-    :func:`optimind.gallery.quality.sharpness`; ``smaller_faces`` is how many much smaller faces were passed over;
+    :func:`optimind.gallery.quality.sharpness`; ``smaller_faces`` is how many other faces were passed over;
     ``frontality`` is that of :class:`~optimind.core.types.Detections` and ``light`` is
     :func:`optimind.gallery.quality.light`, both 1 where nobody measured them.
     """

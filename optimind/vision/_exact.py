@@ -16,11 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimind.plugin_api import Image
+from optimind.vision._onnx import onnx_package
 
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["decided"]
+__all__ = ["ExactPieces", "without_padding"]
 
 _STEP_PX: Final = 8
 _WINDOW_PX: Final = 29
@@ -29,32 +30,74 @@ _MARGIN: Final = 10
 """So many results away from the border of a piece, what lies beyond it changes nothing."""
 
 
-def decided(
-    exact: onnxruntime.InferenceSession, canvas: Image, peaks: NDArray[np.float32], unsure: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return ``peaks`` with those that are ``unsure`` (both rows x columns) computed again, and which are exact now.
+class ExactPieces:
+    """The exact form of the detector, for pieces of a canvas. Keeps nothing: may be shared by threads."""
 
-    Where the pieces would be more than the whole ``canvas``, everything is computed again.
+    def __init__(self, network: onnxruntime.InferenceSession, inner: onnxruntime.InferenceSession) -> None:
+        """``inner`` is ``network`` :func:`without_padding`."""
+        self._network = network
+        self._inner = inner
+
+    def decided(
+        self, canvas: Image, peaks: NDArray[np.float32], unsure: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return ``peaks`` with those that are ``unsure`` (both rows x columns) computed again, and which are exact now.
+
+        Where the pieces would be more than the whole ``canvas``, everything is computed again.
+        """
+        pieces = _merged(_pieces(unsure))
+        if _areas(pieces).sum() > canvas.shape[0] * canvas.shape[1]:
+            return _looked_at(self._network, canvas), np.ones_like(unsure)
+        result, known = peaks.copy(), np.zeros_like(unsure)
+        for piece in pieces.tolist():
+            found, (top, left) = self._looked_at(canvas, piece, peaks.shape)
+            here = slice(top, top + found.shape[0]), slice(left, left + found.shape[1])
+            result[here], known[here] = found, True
+        return result, known
+
+    def _looked_at(
+        self, canvas: Image, piece: list[int], whole: tuple[int, ...]
+    ) -> tuple[NDArray[np.float32], tuple[int, int]]:
+        """Return the results of a piece that do not see that it was cut out, and the row and column of the first."""
+        left, top, right, bottom = piece
+        x, y = left * _STEP_PX, top * _STEP_PX
+        if left > 0 and top > 0 and right < whole[1] and bottom < whole[0]:
+            part = canvas[y : _end(bottom), x : _end(right)]
+            return _looked_at(self._inner, part), (top + _MARGIN, left + _MARGIN)
+        # Where the piece ends with the canvas, the network sees its padding, and some pixels that give no result.
+        first_row, first_column = _MARGIN if top else 0, _MARGIN if left else 0
+        last_row, last_column = bottom - top, right - left
+        x2 = y2 = None
+        if right < whole[1]:
+            x2, last_column = _end(right), last_column - _MARGIN
+        if bottom < whole[0]:
+            y2, last_row = _end(bottom), last_row - _MARGIN
+        found = _looked_at(self._network, canvas[y:y2, x:x2])[first_row:last_row, first_column:last_column]
+        return found, (top + first_row, left + first_column)
+
+
+def without_padding(graph: bytes) -> bytes:
+    """Return the detector's graph for pictures that are cut out of larger ones.
+
+    It gives only the results that do not depend on what is around the picture: ten fewer on each side, for 0.6 of the
+    time where one is wanted. Raises :class:`EngineError` where the package onnx is missing.
     """
-    pieces = _merged(_pieces(unsure))
-    sizes = np.minimum((pieces[:, 2:] - pieces[:, :2] - 1) * _STEP_PX + _WINDOW_PX, canvas.shape[1::-1])
-    if sizes.prod(axis=1).sum() > canvas.shape[0] * canvas.shape[1]:
-        return _looked_at(exact, canvas), np.ones_like(unsure)
-    result, known = peaks.copy(), np.zeros_like(unsure)
-    for left, top, right, bottom in pieces.tolist():
-        # At the right and the bottom the canvas may have some pixels more than its last result needs.
-        x2 = canvas.shape[1] if right == peaks.shape[1] else (right - 1) * _STEP_PX + _WINDOW_PX
-        y2 = canvas.shape[0] if bottom == peaks.shape[0] else (bottom - 1) * _STEP_PX + _WINDOW_PX
-        found = _looked_at(exact, canvas[top * _STEP_PX : y2, left * _STEP_PX : x2])
-        good = _away_from_cuts((left, top, right, bottom), peaks.shape)
-        result[top:bottom, left:right][good] = found[good]
-        known[top:bottom, left:right] |= good
-    return result, known
+    model = onnx_package().load_from_string(graph)
+    for node in model.graph.node:
+        for setting in node.attribute:
+            if setting.name == "pads":
+                setting.ints[:] = [0] * len(setting.ints)
+    return bytes(model.SerializeToString())
 
 
-def _looked_at(exact: onnxruntime.InferenceSession, part: Image) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = exact.run(None, {"pictures": np.ascontiguousarray(part)[None]})[0][0, 0]
+def _looked_at(network: onnxruntime.InferenceSession, part: Image) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = network.run(None, {"pictures": np.ascontiguousarray(part)[None]})[0][0, 0]
     return found
+
+
+def _end(results: int) -> int:
+    """Where the pixels end that so many results see."""
+    return (results - 1) * _STEP_PX + _WINDOW_PX
 
 
 def _pieces(unsure: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -88,13 +131,3 @@ def _areas(pieces: NDArray[np.intp]) -> NDArray[np.intp]:
     """How many pixels they have."""
     sides = (pieces[:, 2:] - pieces[:, :2] - 1) * _STEP_PX + _WINDOW_PX
     return np.asarray(sides.prod(axis=1))
-
-
-def _away_from_cuts(piece: tuple[int, int, int, int], whole: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Which results of a ``piece`` do not see that it was cut out of the ``whole``."""
-    left, top, right, bottom = piece
-    good = np.zeros((bottom - top, right - left), dtype=np.bool_)
-    rows = slice(_MARGIN if top else 0, None if bottom == whole[0] else -_MARGIN)
-    columns = slice(_MARGIN if left else 0, None if right == whole[1] else -_MARGIN)
-    good[rows, columns] = True
-    return good

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from optimind.vision._dlib_files import DETECTOR, EMBEDDER, WeightsFile
 from optimind.vision._dlib_graphs import CONVERTER, detector_graph, resnet_graph
 from optimind.vision._dlib_weights import Network, read_network
+from optimind.vision._exact import ExactPieces, without_padding
 from optimind.vision._graph_cache import cache_folder, kept_or_made
 from optimind.vision._quantise import QUANTISER, Ranges, quantised
 from optimind.vision._sessions import open_session
@@ -35,7 +36,18 @@ from optimind.vision._sessions import open_session
 if TYPE_CHECKING:
     import onnxruntime
 
-__all__ = ["MMOD", "RANGES", "RESNET", "Convertible", "Form", "Precision", "form_for", "graph_for", "open_form"]
+__all__ = [
+    "MMOD",
+    "RANGES",
+    "RESNET",
+    "Convertible",
+    "Form",
+    "Precision",
+    "form_for",
+    "graph_for",
+    "open_exact_pieces",
+    "open_form",
+]
 
 Form = Literal["fp32", "int8"]
 Precision = Literal["auto", "fp32", "int8"]
@@ -101,6 +113,14 @@ def open_form(network: Convertible, form: Form, *, threads: int | None) -> onnxr
     """Load ``network`` in ``form``; ``threads`` as :func:`~optimind.vision._sessions.thread_count` has it."""
     exact_sums = form == "int8" and _remembered(network, "sums", lambda: _sums_here(network)) == b"overflow"
     return open_session(graph_for(network, form), threads=threads, exact_sums=exact_sums)
+
+
+def open_exact_pieces(*, threads: int | None) -> ExactPieces:
+    """Load what helps the detector's int8 form."""
+    inner = kept_or_made(
+        MMOD.weights.sha256, f"{MMOD.name}-inner-{CONVERTER}", lambda: without_padding(graph_for(MMOD, "fp32"))
+    )
+    return ExactPieces(open_form(MMOD, "fp32", threads=threads), open_session(inner, threads=threads))
 
 
 def _measured(network: Convertible) -> Form:

@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from optimind.core.geometry import Boxes
 from optimind.plugin_api import Image
 from optimind.vision._dlib_weights import Windows
-from optimind.vision._exact import decided
 
 if TYPE_CHECKING:
     import onnxruntime
+
+    from optimind.vision._exact import ExactPieces
 
 __all__ = ["Mmod", "canvas_of"]
 
@@ -58,7 +59,7 @@ class Mmod:
         self,
         session: onnxruntime.InferenceSession,
         windows: Windows,
-        exact: onnxruntime.InferenceSession | None = None,
+        exact: ExactPieces | None = None,
     ) -> None:
         """``session`` looks for faces; where it is only nearly right, ``exact`` decides between what it finds."""
         self._session = session
@@ -90,29 +91,32 @@ class Mmod:
 
     def _decided(
         self,
-        exact: onnxruntime.InferenceSession,
+        exact: ExactPieces,
         canvas: Image,
         peaks: NDArray[np.float32],
         threshold: float,
         layout: _Layout,
     ) -> NDArray[np.float32]:
-        """Return ``peaks`` with all that may become a box as ``exact`` sees them."""
-        known = np.zeros(peaks.shape, dtype=np.bool_)
-        # Once is nearly always enough; a second time where the surest one turns out to be less sure than others.
-        while (unsure := self._candidates(peaks, threshold, layout) & ~known).any():
-            peaks, now_known = decided(exact, canvas, peaks, unsure)
-            known |= now_known
-        return peaks
+        """Return ``peaks`` with all that may become a box as ``exact`` sees them.
 
-    def _candidates(self, peaks: NDArray[np.float32], threshold: float, layout: _Layout) -> NDArray[np.bool_]:
-        """Which peaks may become a box: those nearly above the threshold with no much surer one in their place."""
-        candidates = peaks > threshold - _NEARLY
-        if np.count_nonzero(candidates) > _MANY:
-            return candidates
-        boxes, confidence = self._above(peaks, threshold - _NEARLY, layout)
-        rivals = np.where(_overlap(boxes) > self._windows.nms_iou, confidence, -np.inf)
-        candidates[candidates] = confidence > rivals.max(axis=1, initial=-np.inf) - _CLOSE
-        return candidates
+        Those are the ones nearly above the threshold, unless a much surer one is in their place.
+        """
+        nearly = peaks > threshold - _NEARLY
+        if np.count_nonzero(nearly) > _MANY:
+            return exact.decided(canvas, peaks, nearly)[0]
+        boxes, _ = self._above(peaks, threshold - _NEARLY, layout)
+        in_one_place = _overlap(boxes) > self._windows.nms_iou
+        known = np.zeros(peaks.shape, dtype=np.bool_)
+        # Once is mostly enough; again where the surest one turns out to be less sure than others.
+        while True:
+            rivals = np.where(in_one_place, peaks[nearly], -np.inf).max(axis=1, initial=-np.inf)
+            unsure = np.zeros_like(nearly)
+            unsure[nearly] = peaks[nearly] > rivals - _CLOSE
+            unsure &= ~known
+            if not unsure.any():
+                return peaks
+            peaks, now_known = exact.decided(canvas, peaks, unsure)
+            known |= now_known
 
     def _boxes(self, middles: NDArray[np.float64], layout: _Layout) -> Boxes:
         """Turn the ``middles`` (n, 2) of windows on the canvas into boxes of the picture."""
@@ -150,10 +154,12 @@ def canvas_of(image: Image) -> Image:
 
 def _overlap(boxes: Boxes) -> NDArray[np.float64]:
     """How much of what two boxes cover together is shared, (n, n). A box ends with its last pixel here."""
-    areas = (boxes[:, 2:] - boxes[:, :2] + 1).prod(axis=1)
-    shared = np.minimum(boxes[:, None, 2:], boxes[:, 2:]) - np.maximum(boxes[:, None, :2], boxes[:, :2]) + 1
-    inner = np.clip(shared, 0, None).prod(axis=2)
-    return np.asarray(inner / (areas[:, None] + areas - inner))
+    x1, y1, x2, y2 = boxes.T
+    shared_x = np.minimum.outer(x2, x2) - np.maximum.outer(x1, x1) + 1
+    shared_y = np.minimum.outer(y2, y2) - np.maximum.outer(y1, y1) + 1
+    shared = shared_x.clip(0) * shared_y.clip(0)
+    areas = (x2 - x1 + 1) * (y2 - y1 + 1)
+    return np.asarray(shared / (np.add.outer(areas, areas) - shared))
 
 
 def _layout(width: int, height: int) -> _Layout:

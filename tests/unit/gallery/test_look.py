@@ -95,7 +95,7 @@ def test_a_face_in_a_thumbnail_is_called_too_small(tmp_path: Path) -> None:
 
 
 def test_what_is_seen_at_one_size_only_is_no_second_person(tmp_path: Path) -> None:
-    path = photograph(tmp_path, 400, 300, (3, 200, 100, 80))
+    path = photograph(tmp_path, 400, 300, (3, 60, 100, 80))
     once, twice = Watched(400), Watched(400, 452)
     assert look_at(path, once, FakeEmbedder.create()).reason == ""
     assert once.shown == [400, 452]

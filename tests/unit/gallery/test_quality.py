@@ -32,6 +32,31 @@ def faces(*widths: float) -> Detections:
 
 
 @pytest.mark.parametrize(
+    ("main", "other", "is_refused"),
+    [
+        pytest.param((150, 50, 250, 150), (330, 20, 400, 90), False, id="at the side"),
+        pytest.param((150, 50, 250, 150), (300, 50, 400, 150), True, id="as large"),
+        pytest.param((150, 50, 250, 150), (305, 50, 395, 140), False, id="nine tenths as large"),
+        pytest.param((90, 50, 190, 150), (210, 60, 290, 140), True, id="two side by side"),
+        pytest.param((20, 50, 120, 150), (160, 60, 240, 140), True, id="the smaller one in the middle"),
+        pytest.param((150, 50, 250, 150), (230, 60, 300, 130), False, id="half hidden behind"),
+        pytest.param((150, 50, 250, 150), (170, 75, 230, 135), True, id="as much in the middle"),
+    ],
+)
+def test_a_smaller_face_at_the_side_is_not_meant(
+    main: tuple[int, int, int, int], other: tuple[int, int, int, int], is_refused: bool
+) -> None:
+    picture = blank(400, 200)
+    paint_face(picture, 1, main[0], main[1], main[2] - main[0])
+    both = Detections(np.array([other, main], dtype=np.float64), np.ones(2))
+    verdict = judge(picture, both, 1.0)
+    assert isinstance(verdict, Refusal) is is_refused
+    if isinstance(verdict, MainFace):
+        assert verdict.face.xyxy.tolist() == [[float(v) for v in main]]
+        assert verdict.smaller_faces == 1
+
+
+@pytest.mark.parametrize(
     ("widths", "reduction", "expected"),
     [
         ((), 1.0, "no_face"),

@@ -16,14 +16,19 @@ from optimind.testing.engines import blank
 from optimind.vision import _exact
 from optimind.vision._dlib_files import DETECTOR
 from optimind.vision._dlib_weights import Windows, read_network
-from optimind.vision._exact import decided
-from optimind.vision._forms import MMOD, open_form
+from optimind.vision._exact import ExactPieces
+from optimind.vision._forms import MMOD, open_exact_pieces, open_form
 from optimind.vision._mmod import Mmod, canvas_of
 
 
 @pytest.fixture(scope="module")
 def exact() -> Any:
     return open_form(MMOD, "fp32", threads=None)
+
+
+@pytest.fixture(scope="module")
+def pieces() -> ExactPieces:
+    return open_exact_pieces(threads=None)
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +49,11 @@ def _pictures(shared: Path) -> Iterator[Image]:
         yield np.asarray(cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
-def test_int8_with_the_exact_network_finds_the_exact_boxes(shared: Path, exact: Any, windows: Windows) -> None:
+def test_int8_with_the_exact_network_finds_the_exact_boxes(
+    shared: Path, exact: Any, pieces: ExactPieces, windows: Windows
+) -> None:
     fast = open_form(MMOD, "int8", threads=None)
-    alone, together, reference = Mmod(fast, windows), Mmod(fast, windows, exact), Mmod(exact, windows)
+    alone, together, reference = Mmod(fast, windows), Mmod(fast, windows, pieces), Mmod(exact, windows)
     faces = nearly = 0
     for picture in _pictures(shared):
         boxes, confidence = reference.detect(picture)
@@ -60,13 +67,17 @@ def test_int8_with_the_exact_network_finds_the_exact_boxes(shared: Path, exact: 
 
 
 @pytest.mark.parametrize("threshold", [-1.0, -0.3, 0.6])
-def test_it_does_so_at_any_threshold(shared: Path, exact: Any, windows: Windows, threshold: float) -> None:
-    together, reference = Mmod(open_form(MMOD, "int8", threads=None), windows, exact), Mmod(exact, windows)
+def test_it_does_so_at_any_threshold(
+    shared: Path, exact: Any, pieces: ExactPieces, windows: Windows, threshold: float
+) -> None:
+    together, reference = Mmod(open_form(MMOD, "int8", threads=None), windows, pieces), Mmod(exact, windows)
     picture = next(_pictures(shared))
     assert np.array_equal(together.detect(picture, threshold)[0], reference.detect(picture, threshold)[0])
 
 
-def test_a_face_that_the_fast_network_sees_wrongly_is_put_right(shared: Path, exact: Any, windows: Windows) -> None:
+def test_a_face_that_the_fast_network_sees_wrongly_is_put_right(
+    shared: Path, exact: Any, pieces: ExactPieces, windows: Windows
+) -> None:
     class Wrong:
         """One place has too high a peak, so that its true neighbours seem to be none."""
 
@@ -82,11 +93,11 @@ def test_a_face_that_the_fast_network_sees_wrongly_is_put_right(shared: Path, ex
     assert len(reference[0])
     wrong: Any = Wrong()
     assert not np.array_equal(Mmod(wrong, windows).detect(picture)[0], reference[0])
-    assert np.array_equal(Mmod(wrong, windows, exact).detect(picture)[0], reference[0])
+    assert np.array_equal(Mmod(wrong, windows, pieces).detect(picture)[0], reference[0])
 
 
 @pytest.mark.parametrize("size", [(400, 300), (401, 307), (250, 250), (90, 700)])
-def test_pieces_give_what_the_whole_gives(exact: Any, size: tuple[int, int]) -> None:
+def test_pieces_give_what_the_whole_gives(exact: Any, pieces: ExactPieces, size: tuple[int, int]) -> None:
     rng = np.random.default_rng(1)
     small = rng.integers(0, 256, (12, 12, 3), dtype=np.uint8)
     canvas = canvas_of(np.asarray(cv2.resize(small, size), dtype=np.uint8))[0]
@@ -95,7 +106,7 @@ def test_pieces_give_what_the_whole_gives(exact: Any, size: tuple[int, int]) -> 
     for place in places:
         unsure = np.zeros(whole.shape, dtype=np.bool_)
         unsure[place] = True
-        found, known = decided(exact, canvas, np.full(whole.shape, -9, np.float32), unsure)
+        found, known = pieces.decided(canvas, np.full(whole.shape, -9, np.float32), unsure)
         assert known[place]
         assert np.allclose(found[known], whole[known], atol=1e-4)
         assert (found[~known] == -9).all()
@@ -112,8 +123,9 @@ def test_where_everything_is_unsure_the_whole_is_looked_at_once(exact: Any) -> N
             return exact.run(outputs, inputs)
 
     counted: Any = Counted()
+    pieces = ExactPieces(counted, counted)
     unsure = np.ones(whole.shape, dtype=np.bool_)
-    found, known = decided(counted, canvas, np.zeros_like(whole), unsure)
+    found, known = pieces.decided(canvas, np.zeros_like(whole), unsure)
     assert known.all()
     assert np.array_equal(found, whole)
     assert calls == [(1, *canvas.shape)]
