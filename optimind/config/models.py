@@ -121,7 +121,7 @@ class RecognitionSettings(_Section):
     calibration. That one and ``min_margin`` are plain distances, the other two count pictures.
     """
 
-    fpir: Annotated[float, BeforeValidator(_no_truth)] = Field(default=0.02, ge=0.0001, le=0.5)
+    fpir: Annotated[float, BeforeValidator(_no_truth)] = Field(default=0.01, ge=0.0001, le=0.5)
     max_distance: Annotated[float, BeforeValidator(_no_truth)] = Field(default=0.48, ge=0.1, le=1.0)
     min_margin: Annotated[float, BeforeValidator(_no_truth)] = Field(default=0.03, ge=0, le=1)
     min_samples: Annotated[int, BeforeValidator(_no_truth)] = Field(default=3, ge=1, le=50)

@@ -20,6 +20,8 @@ __all__ = ["NEAREST_OF_COHORT", "Calibration", "Level", "distances", "false_matc
 
 NEAREST_OF_COHORT = 25
 _BLOCK = 4096
+_FUSED = 3
+"""So many pictures of different days are what ``fused_gain`` was measured with."""
 
 
 class Level(NamedTuple):
@@ -36,13 +38,19 @@ class Calibration:
     ``cohort``: (n >= 2, dimension) float64, better cluster centres than anyone's face. ``rates`` (k >= 2) rising, in
     (0, 1]: shares of comparisons of a stranger's sample with a template (the false match rate); ``limits`` (k) rising:
     the normalised distances at or below which those shares lie. ``strangers_apart``: the median Euclidean distance of
-    one picture each of two people. Raises ``ValueError`` where that does not hold.
+    one picture each of two people.
+
+    ``own_spread``: how far, as root mean square, one person's pictures of different days lie from their mean;
+    ``fused_gain`` (0 or more): by how much the limits rise for the mean of three such pictures, because three are
+    rarely close to a stranger together. 0 where it was not measured. Raises ``ValueError`` where that does not hold.
     """
 
     cohort: Vectors
     rates: NDArray[np.float64]
     limits: NDArray[np.float64]
     strangers_apart: float
+    own_spread: float = 0.0
+    fused_gain: float = 0.0
 
     def __post_init__(self) -> None:
         if self.cohort.ndim != 2 or len(self.cohort) < 2 or not np.isfinite(self.cohort).all():
@@ -55,6 +63,8 @@ class Calibration:
             raise ValueError("limits must rise")
         if not self.strangers_apart > 0:
             raise ValueError("strangers_apart must be above 0")
+        if not (self.own_spread >= 0 and self.fused_gain >= 0):
+            raise ValueError("own_spread and fused_gain must not be negative")
 
     def limit_for(self, fpir: float, people: int) -> float:
         """The normalised distance up to which a stranger is taken for one of ``people`` with probability ``fpir``."""
@@ -66,6 +76,19 @@ class Calibration:
         Between what was measured the logarithm of the rate is interpolated, beyond it continued in a straight line.
         """
         return _along(np.log(self.rates), self.limits, math.log(false_match_rate))
+
+    def gain_of(self, samples: Vectors) -> float:
+        """By how much the limit may rise for ``samples`` (n >= 1, dimension) of one track: 0 to ``fused_gain``.
+
+        Only what differs between the samples is averaged out: of one picture, however often it was taken, nothing is.
+        With r the part of a person's own variance that these samples show, the variance of their mean is
+        1 - r (1 - 1/n) of a single one's.
+        """
+        if len(samples) < 2 or not self.own_spread:
+            return 0.0
+        variance = float(((samples - samples.mean(axis=0)) ** 2).sum()) / (len(samples) - 1)
+        averaged = min(1.0, variance / self.own_spread**2) * (1 - 1 / len(samples))
+        return self.fused_gain * min(1.0, averaged / (1 - 1 / _FUSED))
 
     def false_match_rate(self, normalised_distance: float) -> float:
         """The share of comparisons with strangers at or below that normalised distance, at most 1: the inverse."""

@@ -8,8 +8,9 @@ for the template (m_t, s_t) and for the sample (m_p, s_p),
     d' = ((d - m_t) / s_t + (d - m_p) / s_p) / 2
 
 and a track's distance is the mean of d' over its samples. The limit is the one at which a stranger's single sample is
-taken for one of the N people enrolled with the configured probability; more samples do not move it, because those of
-one track are rarely independent. docs/accuracy.md says what this gains.
+taken for one of the N people enrolled with the configured probability. Samples that differ as pictures of different
+days do may lie a little further, by as much as was measured; eight pictures of a still face are one.
+docs/accuracy.md says what this gains.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class Identifier:
     def __init__(self, gallery: Gallery, limits: IdentificationLimits, calibration: Calibration | None = None) -> None:
         """Prepare ``gallery`` (at least one person, else ``ValueError``).
 
-        ``limit`` is then the distance (normalised where there is a calibration) up to which a probe is accepted, and
+        ``limit`` is then the distance (normalised where there is a calibration) up to which one sample is accepted, and
         ``foreign_distance`` the Euclidean one beyond which two samples are hardly of one person.
         """
         if not gallery.templates:
@@ -129,9 +130,10 @@ class Identifier:
         margin = float(np.clip(others.min() - distance[best], 0, 1)) if len(others) else 1.0
         person_id, name = self._people[rows[best]]
         accepted = good and person_id not in taken and self._is_sure(margin, len(samples))
+        limit = self.limit + (self._calibration.gain_of(samples) if self._calibration else 0.0)
         return Match(
             verdict=(Verdict.ACCEPTED if accepted else Verdict.NOT_SURE)
-            if normalised[best] <= self.limit
+            if normalised[best] <= limit
             else Verdict.REJECTED,
             person_id=person_id,
             name=name,

@@ -8,6 +8,7 @@ what follows from it: its window is 80 px, and of faces as wide as 66 px it find
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Annotated, Any, ClassVar, Final, Self
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from optimind.core.pose import frontality_of
 from optimind.plugin_api import (
     Calibration,
     Detections,
@@ -65,13 +67,17 @@ class DlibSettings(Settings):
 
 
 class DlibDetector(Detector):
-    """MMOD faces, the surest first, without landmarks. May be shared by threads."""
+    """MMOD faces, the surest first, with how far they look into the camera. May be shared by threads.
+
+    dlib's five points are not those of :class:`Detections`, so no landmarks are given.
+    """
 
     name: ClassVar[str] = "dlib"
     settings_type: ClassVar[type[Settings]] = DlibSettings
 
-    def __init__(self, network: Mmod, min_face_px: int, min_confidence: float) -> None:
+    def __init__(self, network: Mmod, landmarks: Landmarks5, min_face_px: int, min_confidence: float) -> None:
         self._network = network
+        self._landmarks = landmarks
         self._min_face_px = min_face_px
         self._min_confidence = min_confidence
 
@@ -86,7 +92,7 @@ class DlibDetector(Detector):
         form = form_for(MMOD, settings.precision)
         exact = open_exact_pieces(threads=settings.threads) if form == "int8" else None
         mmod = Mmod(open_form(MMOD, form, threads=settings.threads), network.windows, exact)
-        return cls(mmod, min_face_px, settings.min_confidence)
+        return cls(mmod, _landmarks(), min_face_px, settings.min_confidence)
 
     def detect(self, image: Image) -> Detections:
         """Return the faces in ``image``; boxes lie inside it. The confidence of a clear face is about 1."""
@@ -96,7 +102,10 @@ class DlibDetector(Detector):
         boxes *= np.tile([width / seen.shape[1], height / seen.shape[0]], 2)
         boxes = np.clip(boxes, 0, np.tile([width, height], 2))
         inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        return Detections(boxes[inside], confidence[inside])
+        faces = Detections(boxes[inside], confidence[inside])
+        points = self._landmarks.find(image, _whole_pixels(faces, image))
+        left, right = points[:, 2:4].mean(axis=1), points[:, :2].mean(axis=1)
+        return dataclasses.replace(faces, frontality=frontality_of(left, right, points[:, 4]))
 
     def _scale(self, width: int, height: int) -> float:
         within_budget = math.sqrt(PIXEL_BUDGET / (width * height))
@@ -130,14 +139,8 @@ class DlibEmbedder(Embedder):
     @classmethod
     def create(cls, settings: Any) -> Self:
         """Load the network, converting it at the first time; ``settings`` is a :class:`DlibSettings`."""
-        tables = kept_or_made(
-            LANDMARKS.sha256,
-            f"landmarks-{CONVERTER}",
-            lambda: pack_shape_predictor(read_shape_predictor(LANDMARKS.read(), LANDMARKS.name)),
-        )
-        landmarks = Landmarks5(unpack_shape_predictor(tables))
         session = open_form(RESNET, form_for(RESNET, settings.precision), threads=settings.threads)
-        return cls(session, landmarks, mirror=settings.mirror)
+        return cls(session, _landmarks(), mirror=settings.mirror)
 
     def embed(self, image: Image, faces: Detections) -> Vectors:
         """Return (n, 128) float64. Landmarks in ``faces`` are not used: the network wants those of dlib's predictor."""
@@ -161,6 +164,16 @@ class DlibEmbedder(Embedder):
     def _vectors(self, chips: Image) -> Vectors:
         runs = [chips[start : start + CHIPS_AT_ONCE] for start in range(0, len(chips), CHIPS_AT_ONCE)]
         return np.concatenate([self._session.run(None, {"chips": run})[0] for run in runs]).astype(np.float64)
+
+
+def _landmarks() -> Landmarks5:
+    """Load what finds the five points; at the first time its file is read, which takes most of a second."""
+    tables = kept_or_made(
+        LANDMARKS.sha256,
+        f"landmarks-{CONVERTER}",
+        lambda: pack_shape_predictor(read_shape_predictor(LANDMARKS.read(), LANDMARKS.name)),
+    )
+    return Landmarks5(unpack_shape_predictor(tables))
 
 
 def _resized(image: Image, scale: float) -> Image:

@@ -57,6 +57,8 @@ def read_calibration(path: Path) -> Calibration:
             rates=np.asarray(file["rates"], dtype=np.float64),
             limits=np.asarray(file["limits"], dtype=np.float64),
             strangers_apart=float(file["strangers_apart"]),
+            own_spread=float(file["own_spread"]),
+            fused_gain=float(file["fused_gain"]),
         )
 
 
@@ -69,6 +71,8 @@ def write_calibration(path: Path, calibration: Calibration, made: dict[str, Any]
         rates=calibration.rates,
         limits=calibration.limits,
         strangers_apart=np.array(calibration.strangers_apart),
+        own_spread=np.array(calibration.own_spread),
+        fused_gain=np.array(calibration.fused_gain),
         made=np.array(json.dumps(made)),
     )
     make_folder(path.parent)

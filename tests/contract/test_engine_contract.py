@@ -11,6 +11,7 @@ import skimage.data
 
 from optimind.plugin_api import Detections, Detector, Embedder, Image, Vectors
 from optimind.testing.engines import FakeDetector, FakeEmbedder, blank, check_detector, check_embedder, paint_face
+from optimind.vision.dlib_engine import DlibDetector, DlibEmbedder
 from optimind.vision.face_recognition_engine import FaceRecognitionDetector, FaceRecognitionEmbedder
 
 
@@ -27,6 +28,7 @@ def painted() -> Image:
 
 ENGINES = [
     pytest.param(FaceRecognitionDetector, FaceRecognitionEmbedder, astronaut, id="face_recognition"),
+    pytest.param(DlibDetector, DlibEmbedder, astronaut, id="dlib"),
     pytest.param(FakeDetector, FakeEmbedder, painted, id="fake"),
 ]
 

@@ -66,9 +66,32 @@ def test_nonsense_is_refused(rates: object, limits: object, apart: float, said: 
         calibration(rates, limits, apart)
 
 
+@pytest.mark.parametrize("more", [{"own_spread": -0.1}, {"fused_gain": -0.1}, {"fused_gain": float("nan")}])
+def test_a_negative_spread_is_refused(more: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must not be negative"):
+        Calibration(COHORT, np.array([0.1, 1.0]), np.array([0.0, 1.0]), 1.0, **more)
+
+
 def test_a_cohort_of_one_is_refused() -> None:
     with pytest.raises(ValueError, match="a cohort needs"):
         Calibration(COHORT[:1], np.array([0.1, 1.0]), np.array([0.0, 1.0]), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("samples", "gain"),
+    [
+        pytest.param([[0.0] * 8], 0.0, id="one"),
+        pytest.param([[0.0] * 8] * 8, 0.0, id="the same eight times"),
+        pytest.param([[0.3, *[0.0] * 7], [-0.3, *[0.0] * 7], [0.0] * 8], 0.5, id="three as of different days"),
+        pytest.param([[3.0, *[0.0] * 7], [-3.0, *[0.0] * 7], [0.0] * 8], 0.5, id="never more than was measured"),
+        pytest.param([[0.3, *[0.0] * 7], [-0.3, *[0.0] * 7]] * 50, 0.5, id="nor with many"),
+        pytest.param([[0.15, *[0.0] * 7], [-0.15, *[0.0] * 7], [0.0] * 8], 0.125, id="half the spread, a quarter"),
+    ],
+)
+def test_samples_that_differ_may_lie_further(samples: list[list[float]], gain: float) -> None:
+    told = Calibration(COHORT, np.array([0.001, 0.1]), np.array([-3.0, 2.0]), 0.8, own_spread=0.3, fused_gain=0.5)
+    assert told.gain_of(np.array(samples)) == pytest.approx(gain)
+    assert calibration().gain_of(np.array(samples)) == 0.0
 
 
 def test_the_level_is_that_of_the_nearest_25() -> None:

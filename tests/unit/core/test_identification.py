@@ -72,6 +72,17 @@ def test_the_limit_follows_the_wish_and_the_number_of_people() -> None:
     assert limit(10, 0.001) < limit(10, 0.01) < limit(1, 0.01)
 
 
+def test_samples_that_differ_may_lie_further_than_a_still_face() -> None:
+    crowd = a_crowd(1.0, 0.3)
+    calibration = Calibration(crowd.cohort, crowd.rates, crowd.limits, 10.0, own_spread=0.1, fused_gain=5.0)
+    gallery = Gallery("e", (Template("anna", "Anna", ANNA),))
+    identifier = Identifier(gallery, LIMITS, calibration)
+    still, moved = np.array([[0.0, 0.6]] * 3), np.array([[0.1, 0.6], [-0.1, 0.6], [0.0, 0.6]])
+    assert identifier.identify(still).verdict is Verdict.REJECTED
+    assert identifier.limit < identifier.identify(moved).normalised_distance < identifier.limit + 5
+    assert identifier.identify(moved).verdict is Verdict.ACCEPTED
+
+
 def test_a_wrong_photograph_does_not_move_the_template() -> None:
     rng = np.random.default_rng(0)
     right, wrong = rng.normal(0, 0.01, (4, 128)), np.full((1, 128), 0.08)

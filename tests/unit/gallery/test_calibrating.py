@@ -32,6 +32,18 @@ def test_the_limit_holds_for_people_it_never_saw() -> None:
     assert found.strangers_apart == pytest.approx(float(np.median(distances(samples, samples[::-1]))), rel=0.1)
 
 
+def test_what_several_pictures_are_worth() -> None:
+    found = calibrate(people(320, seed=1))
+    assert found.own_spread == pytest.approx(0.04 * np.sqrt(24), rel=0.1)
+    assert found.fused_gain > 0
+    assert calibrate(people(220, seed=1, photographs=2)).fused_gain == 0
+
+
+def test_one_picture_of_each_person_four_times_tells_nothing() -> None:
+    with pytest.raises(DatasetError, match="hardly two people"):
+        calibrate([np.repeat(own[:1], 4, axis=0) for own in people(220, seed=1)])
+
+
 def test_the_same_people_give_the_same() -> None:
     one, again = calibrate(people(200, seed=3)), calibrate(people(200, seed=3))
     assert np.array_equal(one.cohort, again.cohort)
@@ -64,3 +76,4 @@ def test_a_calibration_survives_its_file(tmp_path: Path) -> None:
     assert np.array_equal(read.limits, found.limits)
     assert np.array_equal(read.rates, found.rates)
     assert read.strangers_apart == found.strangers_apart
+    assert (read.own_spread, read.fused_gain) == (found.own_spread, found.fused_gain)

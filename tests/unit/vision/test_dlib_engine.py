@@ -75,6 +75,17 @@ def test_the_mirrored_average_is_of_both(portrait: Image, plain: DlibEmbedder, m
     assert 0.02 < np.linalg.norm(average - usual) < 0.3
 
 
+def test_it_tells_who_looks_into_the_camera(portrait: Image, shared: Path) -> None:
+    detector = DlibDetector.create(66, DlibSettings())
+    straight = detector.detect(portrait).frontality
+    assert straight is not None
+    assert straight.tolist() == [pytest.approx(1.0, abs=0.25)]
+    assert detector.detect(blank(200, 200)).frontality is not None
+    many = sorted((shared / "data" / "faces").glob("A*/*_0001.jpg"))[:40]
+    told = [detector.detect(np.asarray(cv2.imread(str(path)), dtype=np.uint8)).frontality for path in many]
+    assert 0.6 < float(np.median(np.concatenate([one for one in told if one is not None]))) < 1.0
+
+
 def test_many_faces_at_once_are_each_embedded(portrait: Image, plain: DlibEmbedder) -> None:
     box = DlibDetector.create(66, DlibSettings()).detect(portrait).xyxy[0]
     moved = box + np.arange(37)[:, None] % 9
@@ -103,8 +114,11 @@ def test_the_smallest_face_decides_how_large_the_picture_is_looked_at(
             self.size = image.shape[1::-1]
             return np.empty((0, 4)), np.empty(0)
 
-    recorder = Recorder()
-    DlibDetector(recorder, min_face_px, 0.0).detect(blank(*size))  # type: ignore[arg-type]  # a stand-in
+        def find(self, image: Image, boxes: Any) -> Any:
+            return np.empty((len(boxes), 5, 2))
+
+    recorder: Any = Recorder()
+    DlibDetector(recorder, recorder, min_face_px, 0.0).detect(blank(*size))
     width, height = recorder.size
     assert (width, height) == seen if seen else width * height == pytest.approx(PIXEL_BUDGET, rel=0.01)
 
