@@ -1,4 +1,9 @@
-"""`make bench`: run every benchmark, print its table, write benchmarks/results.json."""
+"""`make bench`: run every benchmark, print its table, write benchmarks/results.json.
+
+    python -m benchmarks [NAME...]    only those called so
+
+It ends with 1 where the accuracy falls below the baseline.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +11,21 @@ import json
 import platform
 import sys
 from pathlib import Path
+from typing import Any
 
-from benchmarks import classroom, identification
+from benchmarks import classroom, encoding, engines, identification, search
+from benchmarks.baseline import below_full_baseline
 
 HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results.json"
 SHARED = HERE.parent.parent / "shared"
+ALL = {
+    "engines": engines,
+    "encoding": encoding,
+    "search": search,
+    "identification": identification,
+    "classroom": classroom,
+}
 
 
 def machine() -> str:
@@ -30,14 +45,21 @@ def main() -> int:
     if not (SHARED / "data").is_dir():
         print(f"The benchmarks need the shared test data at {SHARED}; it is not there.", file=sys.stderr)
         return 1
-    results = {"machine": machine(), "python": platform.python_version()}
+    results: dict[str, Any] = {"machine": machine(), "python": platform.python_version()}
     print(f"machine: {results['machine']}, Python {results['python']}\n")
-    for name, benchmark in (("identification", identification), ("classroom", classroom)):
-        result, table = benchmark.measure(SHARED)
+    wanted = sys.argv[1:] or list(ALL)
+    if unknown := set(wanted) - set(ALL):
+        print(f"no benchmark is called {', '.join(sorted(unknown))}; there are: {', '.join(ALL)}", file=sys.stderr)
+        return 2
+    known = json.loads(RESULTS.read_text()) if RESULTS.exists() and sys.argv[1:] else {}
+    for name in wanted:
+        result, table = ALL[name].measure(SHARED)
         results[name] = result
         print(f"{table}\n", flush=True)
-    (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
-    return 0
+        RESULTS.write_text(json.dumps({**known, **results}, indent=1) + "\n")
+    worse = below_full_baseline(results["identification"]) if "identification" in results else []
+    print("\n".join(worse), file=sys.stderr)
+    return 1 if worse else 0
 
 
 if __name__ == "__main__":

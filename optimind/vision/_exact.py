@@ -1,7 +1,7 @@
 """Lets the exact form of the detector decide where its fast form is unsure.
 
 The int8 form sees the same faces, but not always at the same place: around a face several neighbouring windows are
-almost equally sure, and a hundredth more or less makes another one win (85 % of the boxes are the same at an overlap of
+almost equally sure, and a hundredth more or less makes another one win (83 % of the boxes are the same at an overlap of
 0.8). So the fast form looks at the whole canvas, and the exact one only at the windows that could win, in small pieces
 of the canvas. Each piece is as large as what the network sees from such a window, so the numbers are those of the whole
 canvas.
@@ -41,7 +41,7 @@ class ExactPieces:
     def decided(
         self, canvas: Image, peaks: NDArray[np.float32], unsure: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Return ``peaks`` with those that are ``unsure`` (both rows x columns) computed again, and which are exact now.
+        """Return ``peaks`` with those computed again that are ``unsure``, and which are exact now (all rows x columns).
 
         Where the pieces would be more than the whole ``canvas``, everything is computed again.
         """

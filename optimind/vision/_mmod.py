@@ -39,7 +39,7 @@ _FIRST_PX: Final = 14
 
 _NEARLY: Final = 0.1
 _CLOSE: Final = 0.05
-"""By how much the int8 form may be wrong: of 317 peaks around faces the worst was 0.06, one in a hundred 0.04."""
+"""How wrong the int8 form may be: in 317 groups of peaks around faces 0.06 at the worst, 0.04 in one of a hundred."""
 _MANY: Final = 2000
 """So many peaks are not compared with each other; only a threshold far below the usual gives as many."""
 

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_the_form_that_gains_wins(monkeypatch: pytest.MonkeyPatch, int8_s: float
     clock = [0.0]
     monkeypatch.setattr(_forms, "open_form", lambda network, form, threads: 0.1 if form == "fp32" else int8_s)
     monkeypatch.setattr(_forms, "_run", lambda spent_s, picture: clock.__setitem__(0, clock[0] + spent_s))
-    monkeypatch.setattr(_forms.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
     assert _forms._measured(RESNET) == expected
 
 
