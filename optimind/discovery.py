@@ -42,6 +42,11 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     "sink": ("settings_type", "create", "deliver", "close"),
 }
 """The members that a class must bring itself; what may also be set by a constructor is not among them."""
+_CALLED_WITH: dict[str, dict[str, tuple[str, ...]]] = {
+    "detector": {"create": ("min_face_px", "settings")},
+    "embedder": {"describe": ("settings",), "create": ("settings",)},
+}
+"""What an engine's classes are given; those of earlier engines took less."""
 _BUILT_IN = ("optimind.sources", "optimind.vision", "optimind.plugins", "optimind.sinks")
 
 
@@ -54,6 +59,7 @@ class Extension:
     origin: str
     type: type[Any] | None = None
     error: str = ""
+    mend: str = ""
 
 
 class Catalogue:
@@ -97,7 +103,7 @@ class Catalogue:
             if extension.name == name:
                 raise PluginError(
                     f"the {kind} {name!r} ({extension.origin}) cannot be used: {extension.error}",
-                    mend=f"install what it needs or switch {name!r} off in config.yaml",
+                    mend=extension.mend or f"install what it needs or switch {name!r} off in config.yaml",
                 )
         known = ", ".join(self.names(kind)) or "none"
         raise PluginError(f"there is no {kind} called {name!r}", mend=f"known {kind}s: {known}")
@@ -179,7 +185,24 @@ def _checked(kind: str, name: str, origin: str, found: type[Any]) -> Extension:
     missing = [member for member in _REQUIRED[kind] if member not in own]
     if missing:
         return Extension("", name, origin, error=f"{found.__name__} has no {', '.join(missing)}")
+    for member, arguments in _CALLED_WITH.get(kind, {}).items():
+        if not _takes(getattr(found, member), len(arguments)):
+            error = f"{found.__name__}.{member} does not take ({', '.join(arguments)}); see docs/plugins.md"
+            return Extension("", name, origin, error=error, mend=f"write {member} as docs/plugins.md shows it")
     return Extension(kind, name, origin, found)
+
+
+def _takes(method: Any, count: int) -> bool:
+    """Whether ``method`` can be called with ``count`` values; one that says nothing of itself is believed."""
+    try:
+        signature = inspect.signature(method)
+    except (TypeError, ValueError):
+        return callable(method)
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
 
 
 def _reason(error: BaseException) -> str:

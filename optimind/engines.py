@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from optimind.config import Config
 from optimind.discovery import Catalogue, discover
-from optimind.errors import EngineError, GalleryMismatch, OptiMindError
+from optimind.errors import ConfigError, EngineError, GalleryMismatch, OptiMindError, PluginError
 from optimind.gallery import GalleryFile, check_embedder
 from optimind.plugin_api import Detector, Embedder, EmbedderInfo
 
-__all__ = ["EngineFactory", "engine_for_enrolment", "engine_for_gallery"]
+__all__ = ["EngineFactory", "engine_faults", "engine_for_enrolment", "engine_for_gallery"]
 
 _PREFERRED = ("arcface", "dlib")
 """What ``engine: auto`` tries first, the better one before; whatever else is here comes after, by name."""
@@ -42,6 +43,26 @@ class EngineFactory:
         """The detector's name and what the embedder is, nothing loaded yet. Raises as calling it does."""
         detector, embedder = self._types()
         return detector.name, embedder.describe(self._settings(embedder))
+
+    def for_embedder(self, embedder_id: str) -> EngineFactory | None:
+        """The same engine with settings by which it embeds as ``embedder_id``; None where it cannot.
+
+        Its network need not be here. Raises as calling it does.
+        """
+        _, embedder = self._types()
+        settings = embedder.settings_for(embedder_id, self._settings(embedder))
+        return settings and replace(self, settings={**self.settings, embedder.name: settings.model_dump()})
+
+    def changes(self, other: EngineFactory) -> str:
+        """What must stand in config.yaml so that ``self`` becomes ``other``, in one line of YAML."""
+        return "engines: " + json.dumps(
+            {
+                name: changed
+                for name, section in other.settings.items()
+                if (changed := {k: v for k, v in section.items() if self.settings.get(name, {}).get(k) != v})
+            },
+            default=str,
+        )
 
     def _types(self) -> tuple[type[Detector], type[Embedder]]:
         catalogue = discover(self.plugins_folder)
@@ -72,27 +93,52 @@ def engine_for_enrolment(config: Config, min_face_px: int) -> EngineFactory:
 
 
 def engine_for_gallery(config: Config, gallery: GalleryFile) -> EngineFactory:
-    """The engine whose embedder made ``gallery``. Raises :class:`GalleryMismatch` with the command that mends it."""
+    """The engine whose embedder made ``gallery``. Raises :class:`GalleryMismatch` with the command that mends it.
+
+    ``engine: auto`` also takes a network that an engine knows and the settings do not name. An engine that is named is
+    taken as it is set; raises :class:`EngineError` where its network is not here.
+    """
     least = config.detection.min_face_px
     if config.engine != "auto":
-        factory = _factory(config, config.engine, least)
-        check_embedder(gallery, factory.describe()[1].embedder_id)
-        return factory
+        return _named_for_gallery(_factory(config, config.engine, least), gallery)
     faults = []
+    mend = ""
     for name in _both(discover(config.plugins_folder)):
         factory = _factory(config, name, least)
+        wanted = None
         try:
-            found = factory.describe()[1].embedder_id
+            wanted = factory.for_embedder(gallery.embedder)
+            found = (wanted or factory).describe()[1].embedder_id
         except OptiMindError as error:
             faults.append(f"{name}: {error.message}")
+            if wanted is not None:
+                mend = mend or error.mend
         else:
-            if found == gallery.embedder:
-                return factory
+            if wanted is not None and found == gallery.embedder:
+                return wanted
             faults.append(f"{name} is {found}")
     raise GalleryMismatch(
         f"{gallery.path}: it was made by the embedder {gallery.embedder!r}, which is not here ({'; '.join(faults)})",
-        mend=f"encode the photographs again: python encode_faces.py --output {gallery.path}",
+        mend=mend or f"encode the photographs again: python encode_faces.py --output {gallery.path}",
     )
+
+
+def _named_for_gallery(factory: EngineFactory, gallery: GalleryFile) -> EngineFactory:
+    wanted = factory.for_embedder(gallery.embedder)
+    if wanted is None or wanted == factory:
+        check_embedder(gallery, factory.describe()[1].embedder_id)
+        return factory
+    instead = f"write {factory.changes(wanted)} in config.yaml"
+    try:
+        wanted.describe()
+    except EngineError as error:
+        instead += f" ({error.message}: {error.mend})"
+    try:
+        used = factory.describe()[1].embedder_id
+    except EngineError:  # the one that is set is not here either, which does not matter for this gallery
+        used = "another one"
+    check_embedder(gallery, used, instead=instead)
+    return factory
 
 
 def _both(catalogue: Catalogue) -> Iterator[str]:
@@ -101,12 +147,53 @@ def _both(catalogue: Catalogue) -> Iterator[str]:
     yield from sorted(names, key=lambda name: (name not in _PREFERRED, name))
 
 
-def _factory(config: Config, name: str, min_face_px: int) -> EngineFactory:
-    catalogue = discover(config.plugins_folder)
+def engine_faults(config: Config, catalogue: Catalogue) -> Iterator[ConfigError]:
+    """What is wrong with ``engine`` and with each section under ``engines``, whether or not that engine is used."""
+    if config.engine != "auto":
+        yield from _name_faults(config, catalogue)
+    broken = {extension.name for extension in catalogue.broken}
     known = {*catalogue.names("detector"), *catalogue.names("embedder")}
     for section in config.engines:
-        if section not in known:
-            raise config.unknown_name_error("engine", section, sorted(known), ("engines", section))
+        path = ("engines", section)
+        if section not in known | broken:
+            yield config.unknown_name_error("engine", section, known, path)
+        kinds = [kind for kind in ("detector", "embedder") if section in catalogue.names(kind)]
+        for settings_type in dict.fromkeys(catalogue.get(kind, section).settings_type for kind in kinds):
+            try:
+                config.section(settings_type, path)
+            except ConfigError as error:
+                yield error
+
+
+def _name_faults(config: Config, catalogue: Catalogue) -> Iterator[ConfigError]:
+    where = f"{config.located(('engine',))}: engine"
+    detector, plus, embedder = config.engine.partition("+")
+    if plus and not (detector and embedder):
+        yield ConfigError(
+            f'{where}: "{config.engine}" lacks a name on one side of the "+"',
+            mend="write detector+embedder, or the one name of an engine that is both",
+        )
+        return
+    names = {kind: catalogue.names(kind) for kind in ("detector", "embedder")}
+    broken = {extension.name for extension in catalogue.broken}
+    if not plus and detector not in {*names["detector"], *names["embedder"], *broken}:
+        yield config.unknown_name_error("engine", detector, ["auto", *_both(catalogue)], ("engine",))
+        return
+    for kind, part in (("detector", detector), ("embedder", embedder or detector)):
+        if part not in names[kind] and part not in broken:
+            yield config.unknown_name_error(kind, part, names[kind], ("engine",))
+            continue
+        try:
+            catalogue.get(kind, part)
+        except PluginError as error:
+            yield ConfigError(f"{where}: {error.message}", mend=error.mend)
+            return  # what is wrong with one of its classes is mostly wrong with the other
+
+
+def _factory(config: Config, name: str, min_face_px: int) -> EngineFactory:
+    catalogue = discover(config.plugins_folder)
+    for fault in engine_faults(config, catalogue):
+        raise fault
     detector, _, embedder = name.partition("+")
     settings: dict[str, dict[str, Any]] = {}
     for kind, part in (("detector", detector), ("embedder", embedder or detector)):

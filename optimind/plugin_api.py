@@ -32,7 +32,7 @@ from optimind.errors import (
 )
 from optimind.secrets import Secret, mask_url
 from optimind.weights.calibrations import calibration_of
-from optimind.weights.store import Model, installed_model
+from optimind.weights.store import Model, ModelStore, installed_model
 
 __all__ = [
     "AttendanceMarked",
@@ -49,6 +49,7 @@ __all__ = [
     "Frame",
     "Image",
     "Model",
+    "ModelStore",
     "OptiMindError",
     "Plugin",
     "PluginContext",
@@ -143,6 +144,13 @@ class Detector(Protocol):
         """Return the faces in ``image``, boxes in its pixels. Not thread-safe."""
         ...
 
+    def finds_from_px(self, width: int, height: int) -> float:  # noqa: ARG002 - not known here
+        """How wide a face must be to be found surely in a picture of that size; 0 where that is not known.
+
+        More than ``min_face_px`` where the picture is too large to be looked at closely enough.
+        """
+        return 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class EmbedderInfo:
@@ -174,6 +182,14 @@ class Embedder(Protocol):
         Raises :class:`EngineError` with the command that mends it where the network is not here.
         """
         ...
+
+    @classmethod
+    def settings_for(cls, embedder_id: str, settings: Any) -> Any | None:
+        """Settings, otherwise like ``settings``, by which this engine is the embedder ``embedder_id``; None: it cannot.
+
+        Its network need not be here: :meth:`describe` says so. Raises :class:`EngineError` where it cannot be said.
+        """
+        return settings if cls.describe(settings).embedder_id == embedder_id else None
 
     @classmethod
     def create(cls, settings: Any) -> Self:

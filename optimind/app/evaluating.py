@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from optimind.config import Config
@@ -9,7 +10,9 @@ from optimind.core.calibration import Calibration
 from optimind.core.identification import IdentificationLimits, Identifier
 from optimind.core.types import Gallery
 from optimind.engines import engine_for_enrolment
-from optimind.evaluation import Calibrated, Evaluation, Folders, Rule, calibrate_embedder, evaluate
+from optimind.errors import GalleryError
+from optimind.evaluation import Calibrated, Concern, Evaluation, Folders, Rule, calibrate_embedder, evaluate
+from optimind.gallery import load_gallery
 from optimind.gallery.encoder import Progress
 from optimind.gallery.quality import MIN_FACE_PX
 
@@ -19,14 +22,31 @@ __all__ = ["calibrate_configured", "evaluate_configured"]
 def evaluate_configured(
     config: Config, folders: Folders, *, enrol: int, probes: int, workers: int | None, progress: Progress
 ) -> Evaluation:
-    """Evaluate as ``config`` would enrol and decide. Raises as :func:`optimind.evaluation.evaluate` does."""
+    """Evaluate as ``config`` would enrol and decide, with a concern where its gallery was made by another embedder.
+
+    Raises as :func:`optimind.evaluation.evaluate` does.
+    """
     engine = engine_for_enrolment(config, MIN_FACE_PX)
-    return evaluate(folders, engine, _rule(config), enrol=enrol, probes=probes, workers=workers, progress=progress)
+    found = evaluate(folders, engine, _rule(config), enrol=enrol, probes=probes, workers=workers, progress=progress)
+    return replace(found, concerns=(*_other_embedder(config.gallery, found.photographs.embedder), *found.concerns))
 
 
 def calibrate_configured(config: Config, faces: Path, *, workers: int | None, progress: Progress) -> Calibrated:
     """Calibrate the engine that ``config`` would enrol with; raises as ``calibrate_embedder`` does."""
     return calibrate_embedder(faces, engine_for_enrolment(config, MIN_FACE_PX), workers, progress)
+
+
+def _other_embedder(gallery: Path, evaluated: str) -> list[Concern]:
+    try:
+        enrolled = load_gallery(gallery).embedder
+    except GalleryError:
+        # None is needed here; `run` says what is wrong with it.
+        return []
+    if enrolled == evaluated:
+        return []
+    detail = f"the gallery {gallery} was made by the embedder {enrolled}, and these figures are of {evaluated}"
+    mend = "encode the photographs again, or name the gallery's engine in config.yaml (engine:) and evaluate that"
+    return [Concern("other_embedder", detail, mend)]
 
 
 def _rule(config: Config) -> Rule:

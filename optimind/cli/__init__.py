@@ -36,6 +36,8 @@ def _main(argv: list[str]) -> int:
     # What OpenCV and FFmpeg write by themselves is no message of ours; an error that matters reaches us as a value.
     os.environ.setdefault("OPENCV_LOG_LEVEL", "OFF")
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+    # ONNX Runtime would report its use to its makers, and keep a number of this machine for that.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a name shows its code instead of ending the program.
         if isinstance(stream, io.TextIOWrapper):

@@ -10,6 +10,7 @@ from optimind.app import configured
 from optimind.cli.options import ConfigOption, JsonOption
 from optimind.config import Config, load_config
 from optimind.discovery import Catalogue, discover
+from optimind.engines import engine_faults
 from optimind.errors import ConfigError, OptiMindError, PluginError
 
 __all__ = ["app"]
@@ -41,7 +42,7 @@ def show(*, config: ConfigOption = None) -> None:
 
 
 def _check_extensions(settings: Config) -> None:
-    """Check the engine's name, and all plugins and sinks that are on with their own settings classes."""
+    """Check the engines, and all plugins and sinks that are on with their own settings classes."""
     if settings.plugins_folder is not None and not settings.plugins_folder.is_dir():
         raise ConfigError(
             f"{settings.located(('plugins_folder',))}: plugins_folder: {settings.plugins_folder} is not a folder",
@@ -56,12 +57,7 @@ def _check_extensions(settings: Config) -> None:
 
 
 def _faults(settings: Config, catalogue: Catalogue) -> Iterator[OptiMindError]:
-    broken = {extension.name for extension in catalogue.broken}
-    detectors, embedders = catalogue.names("detector"), catalogue.names("embedder")
-    detector, _, embedder = settings.engine.partition("+")
-    is_known = detector in {*detectors, *broken} and (embedder or detector) in {*embedders, *broken}
-    if settings.engine != "auto" and not is_known:
-        yield settings.unknown_name_error("engine", settings.engine, ["auto", *{*detectors} & {*embedders}])
+    yield from engine_faults(settings, catalogue)
     for kind in ("plugin", "sink"):
         for name in settings.enabled_names(kind):
             try:

@@ -69,7 +69,7 @@ def _print(outcome: Evaluation, console: Console) -> None:
     for line in (*_what_was_done(outcome), "", *_as_configured(outcome), ""):
         console.print(line, soft_wrap=True)
     console.print(_table(outcome))
-    lines = [*_limits(outcome), *_people(outcome), *_left_out(outcome)]
+    lines = [*_limits(outcome), *_worst(outcome), *_not_tried(outcome)]
     lines += [f"{concern.kind}: {concern.detail}\n  mend: {concern.mend}" for concern in outcome.concerns]
     for line in lines:
         console.print("\n".join(map(printable, line.splitlines())), soft_wrap=True)
@@ -80,13 +80,13 @@ def _what_was_done(outcome: Evaluation) -> Iterator[str]:
     yield (
         f"{outcome.people} people enrolled with {_photographs(plan.enrol)} each, tried with "
         f"{_photographs(plan.probes)} at a time: {outcome.students} students in {len(trials.mated)} trials, "
-        f"{outcome.strangers} strangers in {len(trials.non_mated)}. "
+        f"{_strangers(outcome.strangers)} in {len(trials.non_mated)}. "
         f"Engine {outcome.engine} ({outcome.photographs.embedder}), {outcome.seconds:.0f} s."
     )
     if plan.leave_one_out:
         yield (
             "There are too few strangers to try (name some with --impostors), so each enrolled person in turn was "
-            f"taken out and tried as one, with {outcome.people - 1} people enrolled."
+            f"taken out and tried as one, with {_people(outcome.people - 1)} enrolled."
         )
 
 
@@ -122,13 +122,13 @@ def _limits(outcome: Evaluation) -> Iterator[str]:
     finer = [at.fpir for at in outcome.at if at.fpir < outcome.finest]
     if finer:
         yield (
-            f"* {outcome.strangers} strangers cannot show an FPIR below {outcome.finest:.1%} (3 in "
+            f"* {_strangers(outcome.strangers)} cannot show an FPIR below {outcome.finest:.1%} (3 in "
             f"{outcome.strangers}): this distance lets next to none of them through, but it may let others through. "
             f"{3 / finer[-1]:.0f} strangers would show {finer[-1]:.1%}."
         )
 
 
-def _people(outcome: Evaluation) -> Iterator[str]:
+def _worst(outcome: Evaluation) -> Iterator[str]:
     if outcome.named:
         pairs = (f"{stranger} as {student} ({share:.0%})" for stranger, student, share in outcome.named)
         yield f"Strangers who got a name most often, of their own trials: {', '.join(pairs)}."
@@ -137,15 +137,30 @@ def _people(outcome: Evaluation) -> Iterator[str]:
         yield f"Students missed most often, of their own trials: {', '.join(students)}."
 
 
-def _left_out(outcome: Evaluation) -> Iterator[str]:
-    photographs = outcome.photographs
-    for named, reasons in (("--dataset", photographs.left_out), ("--impostors", photographs.impostors_left_out)):
-        if reasons:
-            counts = ", ".join(f"{number} {reason}" for reason, number in reasons.items())
-            yield f"{_photographs(sum(reasons.values()))} of {named} left out: {counts}."
+def _not_tried(outcome: Evaluation) -> Iterator[str]:
+    """Who and what was tried otherwise than one might think; a concern names what of the dataset was left out."""
+    photographs, plan = outcome.photographs, outcome.plan
+    if reasons := photographs.impostors_left_out:
+        counts = ", ".join(f"{number} {reason}" for reason, number in reasons.items())
+        yield f"{_photographs(sum(reasons.values()))} of --impostors left out: {counts}."
+    if held := photographs.held_in_reserve((*photographs.people, *photographs.impostors)):
+        yield f"{_photographs(held)} turned away or badly lit: tried, but not enrolled, as `encode` would not use them."
     if outcome.too_few:
-        number = "1 person has" if outcome.too_few == 1 else f"{outcome.too_few} people have"
-        yield f"{number} {_photographs(outcome.plan.enrol)} or fewer: not enrolled, tried as strangers."
+        yield f"{_people(outcome.too_few)} with too few photographs to enrol {plan.enrol} and try 1: taken as strangers."
+    enough = "were not tried, as enough others have so many"
+    if untried := outcome.people - outcome.students:
+        needed = _photographs(plan.enrol + plan.probes)
+        yield f"Students who are enrolled but have fewer than {needed} {enough}: {untried}."
+    if outcome.strangers_not_tried:
+        yield f"Strangers who have fewer than {_photographs(plan.probes)} {enough}: {outcome.strangers_not_tried}."
+
+
+def _people(number: int) -> str:
+    return "1 person" if number == 1 else f"{number} people"
+
+
+def _strangers(number: int) -> str:
+    return "1 stranger" if number == 1 else f"{number} strangers"
 
 
 def _photographs(number: int) -> str:

@@ -216,10 +216,15 @@ def _print(result: app.RunResult, *, as_json: bool) -> None:
     cost = summary["detection"]
     if cost["looks"]:
         console.print(
-            f"  looking for faces from {cost['min_face_px']} px took {cost['ms_a_look']:.0f} ms a picture,"
+            f"  looking for faces from {cost['finds_from_px']} px took {cost['ms_a_look']:.0f} ms a picture,"
             f" {cost['share']:.0%} of the time; from {cost['larger_px']} px it would be about"
             f" {cost['larger_ms']:.0f} ms (detection.min_face_px)"
         )
+        if cost["finds_from_px"] > 1.05 * cost["min_face_px"]:
+            console.print(
+                f"  smaller ones, down to the {cost['min_face_px']} px that are set, are missed:"
+                f" the picture is larger than {cost['engine']} looks at so closely"
+            )
     for camera in summary["cameras"]:
         console.print(f"  camera {camera['id']}: {camera['state']}", markup=False)
 

@@ -17,6 +17,11 @@ __all__ = ["closest", "describe_error", "did_you_mean", "is_secret_key", "unknow
 
 _SECRET_KEY = re.compile(r"pas|pwd|token|secret|key|auth|credential", re.IGNORECASE)
 _MOST_SHOWN = 60
+_REPLACED: dict[tuple[str | int, ...], str] = {
+    ("recognition", "max_normalised_distance"): '"fpir" replaced it: the share of strangers that may get a name, '
+    "such as 0.01",
+}
+"""Keys of earlier versions, and what says the same today."""
 
 
 def is_secret_key(key: str) -> bool:
@@ -60,6 +65,8 @@ def did_you_mean(name: str, known: Iterable[str], *, otherwise: str) -> str:
 
 def unknown_key(settings_type: type[BaseModel], loc: tuple[str | int, ...]) -> str:
     """Say what to do about the key at ``loc``, which its place in ``settings_type`` does not know."""
+    if loc in _REPLACED:
+        return f"is no longer known; {_REPLACED[loc]}"
     key = str(loc[-1])
     here = {settings_type}
     for part in loc[:-1]:

@@ -10,7 +10,7 @@ of trials (Korn and Graubard 1998, who do the same with another interval).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -26,7 +26,7 @@ Distances = NDArray[np.float64]
 
 _ENOUGH_STUDENTS = 20
 _ENOUGH_STRANGERS = 100
-"""So many people with full probes are enough to leave out those who have fewer photographs."""
+"""So many people with full probes are enough not to try those who have fewer photographs."""
 _MATED = 2_000
 _NON_MATED = 10_000
 _LEFT_OUT_ONCE = 3_000
@@ -104,18 +104,23 @@ def run_trials(
     strangers: Sequence[Template],
     plan: Plan,
     identifier: Callable[[tuple[Template, ...]], Identifier],
+    reserve: Mapping[str, Vectors] | None = None,
 ) -> Trials:
-    """Enrol ``students`` (each with more than ``plan.enrol`` embeddings) and probe with them and with ``strangers``.
+    """Enrol ``students`` and probe with them and with ``strangers``.
 
-    A template here holds all embeddings of one person. A probe has ``plan.probes`` of them where enough people have so
-    many; else it has what there is. ``identifier`` makes the decisions for a gallery. Raises ``ValueError`` for a
-    student with too few embeddings, fewer than two students, or nobody who could be a stranger.
+    A template here holds all embeddings of one person that may be enrolled; ``reserve`` has further ones (n, dimension)
+    by person id, with which is probed only. A student has at least ``plan.enrol`` of the former and one more of either.
+    A probe has ``plan.probes`` where enough people have so many; else everybody's has what there is. ``identifier``
+    makes the decisions for a gallery. Raises ``ValueError`` for a student with too few embeddings, fewer than two
+    students, or nobody who could be a stranger.
     """
-    if len(students) < 2 or any(len(s.embeddings) <= plan.enrol for s in students):
-        raise ValueError("at least two students with more embeddings than are enrolled are needed")
     if not strangers and not plan.leave_one_out:
         raise ValueError("there is no stranger")
-    course = _Course(students, strangers, plan, identifier)
+    course = _Course(students, strangers, plan, identifier, reserve or {})
+    if len(students) < 2 or any(
+        len(s.embeddings) < plan.enrol or len(course.all_of(s)) <= plan.enrol for s in students
+    ):
+        raise ValueError("at least two students with more embeddings than are enrolled are needed")
     draws = course.draws()
     rng = np.random.default_rng(plan.seed)
     drawn = [course.draw(rng) for _ in range(draws)]
@@ -124,9 +129,10 @@ def run_trials(
         mated=tuple(chain.from_iterable(mated for mated, _ in drawn)),
         non_mated=tuple(chain.from_iterable(non_mated for _, non_mated in drawn)),
         draws=draws,
-        mated_samples=min(min(plan.probes, len(s.embeddings) - plan.enrol) for s in course.probed),
+        mated_samples=min(min(plan.probes, len(course.all_of(s)) - plan.enrol) for s in course.probed),
         non_mated_samples=min(
-            min(plan.probes, len(s.embeddings)) for s in (*course.strangers, *(course.students[i] for i in course.out))
+            min(plan.probes, len(course.all_of(s)))
+            for s in (*course.strangers, *(course.students[i] for i in course.out))
         ),
     )
 
@@ -140,17 +146,28 @@ class _Course:
         strangers: Sequence[Template],
         plan: Plan,
         identifier: Callable[[tuple[Template, ...]], Identifier],
+        reserve: Mapping[str, Vectors],
     ) -> None:
         self.students = students
-        self.probed = _with_full_probes(students, plan.probes, _ENOUGH_STUDENTS, spent=plan.enrol)
+        self._all = {
+            s.person_id: np.concatenate([s.embeddings, reserve[s.person_id]])
+            if s.person_id in reserve
+            else s.embeddings
+            for s in (*students, *strangers)
+        }
+        self.probed = self._with_full_probes(students, plan.probes + plan.enrol, _ENOUGH_STUDENTS)
         out = range(len(students)) if plan.leave_one_out else range(0)
         others = [*strangers, *(students[i] for i in out)]
-        chosen = {s.person_id for s in _with_full_probes(others, plan.probes, _ENOUGH_STRANGERS)}
+        chosen = {s.person_id for s in self._with_full_probes(others, plan.probes, _ENOUGH_STRANGERS)}
         self.strangers = [s for s in strangers if s.person_id in chosen]
         self.out = [i for i in out if students[i].person_id in chosen]
         self._plan = plan
         self._identifier = identifier
         self.limit = identifier(tuple(students)).limit
+
+    def all_of(self, person: Template) -> Vectors:
+        """All embeddings of somebody (n, dimension), those that may be enrolled first."""
+        return self._all[person.person_id]
 
     def draws(self) -> int:
         """How many galleries to draw: enough trials where the people give them, and never hours of them."""
@@ -163,24 +180,30 @@ class _Course:
     def draw(self, rng: np.random.Generator) -> tuple[list[Trial], list[Trial]]:
         """Draw a gallery and probes; return the mated and the non-mated trials."""
         enrol, probes = self._plan.enrol, self._plan.probes
-        orders = {s.person_id: rng.permutation(len(s.embeddings)) for s in self.students}
-        templates = [Template(s.person_id, s.name, s.embeddings[orders[s.person_id][:enrol]]) for s in self.students]
+        orders = {s.person_id: rng.permutation(len(self.all_of(s))) for s in self.students}
+        parted = {s.person_id: _parted(orders[s.person_id], len(s.embeddings), enrol) for s in self.students}
+        templates = [Template(s.person_id, s.name, s.embeddings[parted[s.person_id][0]]) for s in self.students]
         all_enrolled = self._identifier(tuple(templates))
         mated = [
-            _trial(all_enrolled, s.person_id, s.embeddings[orders[s.person_id][enrol : enrol + probes]])
-            for s in self.probed
+            _trial(all_enrolled, s.person_id, self.all_of(s)[parted[s.person_id][1][:probes]]) for s in self.probed
         ]
-        non_mated = [_trial(all_enrolled, s.person_id, _some(s.embeddings, probes, rng)) for s in self.strangers]
+        non_mated = [_trial(all_enrolled, s.person_id, _some(self.all_of(s), probes, rng)) for s in self.strangers]
         for place in rng.permutation(self.out)[:_LEFT_OUT_A_DRAW]:
             left, others = self.students[place], tuple(templates[:place] + templates[place + 1 :])
-            non_mated.append(_trial(self._identifier(others), left.person_id, _some(left.embeddings, probes, rng)))
+            non_mated.append(_trial(self._identifier(others), left.person_id, _some(self.all_of(left), probes, rng)))
         return mated, non_mated
 
+    def _with_full_probes(self, people: Sequence[Template], needed: int, enough: int) -> Sequence[Template]:
+        """Those who have all the embeddings that are ``needed``, where they are ``enough``; else everybody."""
+        full = [p for p in people if len(self.all_of(p)) >= needed]
+        return full if len(full) >= enough else people
 
-def _with_full_probes(people: Sequence[Template], probes: int, enough: int, *, spent: int = 0) -> Sequence[Template]:
-    """Those who have embeddings for a full probe beside ``spent`` ones, where they are ``enough`` or half of all."""
-    full = [p for p in people if len(p.embeddings) - spent >= probes]
-    return full if len(full) >= min(enough, len(people) / 2) else people
+
+def _parted(order: NDArray[np.intp], end: int, number: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The first ``number`` in ``order`` that are below ``end``, and all the others."""
+    below = order < end
+    first = below & (np.cumsum(below) <= number)
+    return order[first], order[~first]
 
 
 def _some(embeddings: Vectors, number: int, rng: np.random.Generator) -> Vectors:

@@ -9,7 +9,8 @@ for the template (m_t, s_t) and for the sample (m_p, s_p),
 
 and a track's distance is the mean of d' over its samples. The limit is the one at which a stranger's single sample is
 taken for one of the N people enrolled with the configured probability. Samples that differ as pictures of different
-days do may lie a little further, by as much as was measured; eight pictures of a still face are one.
+days do may lie a little further, by as much as was measured, and that is taken off d'; eight pictures of a still face
+are one.
 docs/accuracy.md says what this gains.
 """
 
@@ -63,8 +64,9 @@ class IdentificationLimits:
 class Match:
     """The nearest enrolled person, and whether the probe is taken for them.
 
-    ``distance`` is the mean Euclidean distance of the samples, ``normalised_distance`` the same against the cohort
-    (equal to ``distance`` without one), ``similarity`` is 0-1 with higher closer, ``margin`` by how much the runner-up
+    ``distance`` is the mean Euclidean distance of the samples, ``normalised_distance`` the same against the cohort,
+    less what differing samples are worth (equal to ``distance`` without a calibration); it is at most the identifier's
+    limit for whoever is not rejected, ``similarity`` is 0-1 with higher closer, ``margin`` by how much the runner-up
     is further away, in units of similarity (1 when nobody else is enrolled; never negative).
     """
 
@@ -124,16 +126,17 @@ class Identifier:
         rows = self._index.nearest(samples, level)
         plain = np.linalg.norm(samples[:, None] - self._templates[rows], axis=2)
         distance = plain.mean(axis=0)
-        normalised = distance if level is None else self._index.normalised(plain, level, rows).mean(axis=0)
+        normalised = distance
+        if level is not None and self._calibration is not None:
+            normalised = self._index.normalised(plain, level, rows).mean(axis=0) - self._calibration.gain_of(samples)
         best = int(normalised.argmin())
         others = np.delete(distance, best)
         margin = float(np.clip(others.min() - distance[best], 0, 1)) if len(others) else 1.0
         person_id, name = self._people[rows[best]]
         accepted = good and person_id not in taken and self._is_sure(margin, len(samples))
-        limit = self.limit + (self._calibration.gain_of(samples) if self._calibration else 0.0)
         return Match(
             verdict=(Verdict.ACCEPTED if accepted else Verdict.NOT_SURE)
-            if normalised[best] <= limit
+            if normalised[best] <= self.limit
             else Verdict.REJECTED,
             person_id=person_id,
             name=name,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from optimind.errors import DatasetError
 from optimind.evaluation.photographs import look_at_photographs
-from optimind.gallery.calibration import calibrate
+from optimind.gallery.calibration import LEAST_PEOPLE, calibrate
+from optimind.gallery.dataset import scan_dataset
 from optimind.gallery.encoder import EngineFactory, Progress
 from optimind.weights.calibrations import own_calibration, write_calibration
+from optimind.weights.store import writing
 
 __all__ = ["Calibrated", "calibrate_embedder"]
 
@@ -27,12 +31,29 @@ def calibrate_embedder(faces: Path, engine: EngineFactory, workers: int | None, 
     """Make the calibration of ``engine`` from the photographs in ``faces``, and keep it for every later run.
 
     Of the people only cluster centres and rates are kept. Raises what
-    :func:`~optimind.evaluation.photographs.look_at_photographs` raises, and :class:`DatasetError` where there are too
-    few people.
+    :func:`~optimind.evaluation.photographs.look_at_photographs` raises, :class:`DatasetError` where there are too
+    few people, and :class:`EngineError` where the folder of models cannot be written; all that can be known before the
+    long work is said before it.
     """
+    _, embedder = engine.describe()
+    file = own_calibration(embedder.embedder_id)
+    _require_people(faces)
+    with writing(file.parent), tempfile.TemporaryFile(dir=file.parent):
+        pass  # a folder that is there may still be closed to us
     found = look_at_photographs(faces, None, engine, workers, progress)
     calibration = calibrate([person.embeddings for person in found.people])
     samples = sum(len(person.embeddings) for person in found.people)
-    file = own_calibration(found.embedder)
-    write_calibration(file, calibration, {"embedder": found.embedder, "people": len(found.people), "samples": samples})
+    made = {"embedder": found.embedder, "people": len(found.people), "samples": samples}
+    with writing(file.parent):
+        write_calibration(file, calibration, made)
     return Calibrated(found.embedder, len(found.people), samples, file)
+
+
+def _require_people(faces: Path) -> None:
+    """Refuse a folder that cannot do, whatever its photographs show."""
+    people = {photograph.person_id for photograph in scan_dataset(faces).photographs}
+    if len(people) < LEAST_PEOPLE:
+        raise DatasetError(
+            f"{len(people)} people are too few to calibrate by, {LEAST_PEOPLE} are needed",
+            mend="take a folder with photographs of more people, none of them of your own",
+        )

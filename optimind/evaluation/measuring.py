@@ -13,7 +13,7 @@ from optimind.core.evaluation import Plan, run_trials
 from optimind.core.identification import Identifier
 from optimind.core.types import Gallery, Template
 from optimind.errors import UsageError
-from optimind.evaluation.photographs import look_at_photographs
+from optimind.evaluation.photographs import check_impostors, look_at_photographs
 from optimind.evaluation.report import Evaluation, summed_up
 from optimind.gallery.dataset import scan_dataset
 from optimind.gallery.encoder import EngineFactory, Progress
@@ -57,35 +57,45 @@ def evaluate(
 
     ``engine`` must find faces from :data:`~optimind.gallery.quality.MIN_FACE_PX`. Raises :class:`UsageError` where
     fewer than two people have more than ``enrol`` photographs, and what
-    :func:`~optimind.evaluation.photographs.look_at_photographs` raises.
+    :func:`~optimind.evaluation.photographs.check_impostors`,
+    :func:`~optimind.evaluation.photographs.look_at_photographs` and the engine with its calibration raise.
     """
     started = time.monotonic()
     # Whoever has too few files has too few photographs that can be used: no need to look at them.
     files = Counter(photograph.person_id for photograph in scan_dataset(folders.dataset).photographs)
     _check_enough(folders.dataset, files.values(), enrol)
+    if folders.impostors is not None:
+        check_impostors(folders.dataset, folders.impostors)
+    # Before the long work too: a calibration may be damaged.
+    name, calibration = _engine(engine)
     found = look_at_photographs(folders.dataset, folders.impostors, engine, workers, progress)
-    usable = [len(p.embeddings) for p in found.people]
+    usable = [found.most_enrolled(p) + 1 for p in found.people]
     _check_enough(folders.dataset, usable, enrol, refused=sum(found.left_out.values()))
-    students = [p for p in found.people if len(p.embeddings) > enrol]
-    rest = [p for p in found.people if len(p.embeddings) <= enrol]
+    students = [p for p in found.people if found.most_enrolled(p) >= enrol]
+    rest = [p for p in found.people if found.most_enrolled(p) < enrol]
     strangers = [*rest, *found.impostors]
     plan = Plan(enrol=enrol, probes=probes, leave_one_out=not found.impostors and len(rest) < _ENOUGH_STRANGERS)
-    detector, embedder = engine()
-    calibration = embedder.calibration()
 
     def identifier(templates: tuple[Template, ...]) -> Identifier:
         return rule.identifier(Gallery(found.embedder, templates), calibration)
 
-    trials = run_trials(students, strangers, plan, identifier)
+    trials = run_trials(students, strangers, plan, identifier, found.reserve)
     return summed_up(
         found,
         trials,
         plan,
         people=len(students),
         wanted=None if calibration is None else rule.fpir,
-        engine=detector.name if detector.name == embedder.name else f"{detector.name}+{embedder.name}",
+        engine=name,
         seconds=time.monotonic() - started,
     )
+
+
+def _engine(engine: EngineFactory) -> tuple[str, Calibration | None]:
+    """The engine's name and what is known of its distances; the networks themselves are let go again."""
+    detector, embedder = engine()
+    name = detector.name if detector.name == embedder.name else f"{detector.name}+{embedder.name}"
+    return name, embedder.calibration()
 
 
 def _check_enough(dataset: Path, photographs: Iterable[int], enrol: int, *, refused: int = 0) -> None:
@@ -93,7 +103,8 @@ def _check_enough(dataset: Path, photographs: Iterable[int], enrol: int, *, refu
     most, second, *_ = [*sorted(photographs, reverse=True), 0, 0]
     if second > enrol:
         return
-    left_out = f" ({refused} photographs cannot be enrolled; `encode` says why)" if refused else ""
+    number = "1 photograph" if refused == 1 else f"{refused} photographs"
+    left_out = f" ({number} cannot be enrolled; `encode` says why)" if refused else ""
     raise UsageError(
         f"two people with {enrol + 1} usable photographs each are needed, {enrol} to enrol and 1 to try; "
         f"{dataset} has {'one' if most > enrol else 'none'}{left_out}",

@@ -62,7 +62,7 @@ class Evaluation:
 
     ``named`` lists (stranger, student, share of the stranger's probes) and ``often_missed`` (student, share of their
     probes) at the settings in use, the worst first; ``too_few`` is how many of the dataset's people have too few
-    photographs to be enrolled.
+    photographs to be enrolled; ``strangers_not_tried`` how many people who are not enrolled have too few to probe.
     """
 
     people: int
@@ -78,6 +78,7 @@ class Evaluation:
     often_missed: tuple[tuple[str, float], ...]
     photographs: Photographs
     too_few: int
+    strangers_not_tried: int
     concerns: tuple[Concern, ...]
     engine: str
     seconds: float
@@ -119,7 +120,12 @@ class Evaluation:
             "finest_fpir": self.finest,
             "draws": self.trials.draws,
             "left_out": {"dataset": self.photographs.left_out, "impostors": self.photographs.impostors_left_out},
+            "held_in_reserve": {
+                "dataset": self.photographs.held_in_reserve(self.photographs.people),
+                "impostors": self.photographs.held_in_reserve(self.photographs.impostors),
+            },
             "too_few_photographs": self.too_few,
+            "not_tried": {"students": self.people - self.students, "strangers": self.strangers_not_tried},
             "in_both": list(self.photographs.both),
             "strangers_named": [{"stranger": a, "person_id": b, "share": share} for a, b, share in self.named],
             "students_missed": [{"person_id": person, "share": share} for person, share in self.often_missed],
@@ -147,7 +153,7 @@ def summed_up(
     named = rate(trials.non_mated, _named)
     strangers = {t.person_id for t in trials.non_mated}
     students = {t.person_id for t in trials.mated}
-    too_few = sum(len(p.embeddings) <= plan.enrol for p in photographs.people)
+    too_few = [p for p in photographs.people if photographs.most_enrolled(p) < plan.enrol]
     return Evaluation(
         people=people,
         students=len(students),
@@ -169,8 +175,10 @@ def summed_up(
         named=_most_named(trials.non_mated),
         often_missed=_most_missed(trials.mated),
         photographs=photographs,
-        too_few=too_few,
+        too_few=len(too_few),
+        strangers_not_tried=sum(p.person_id not in strangers for p in (*too_few, *photographs.impostors)),
         concerns=(
+            *_no_calibration(photographs.embedder, wanted),
             *_more_named_than_wanted(named, wanted),
             *_concerns(photographs, trials, plan, len(students), len(strangers)),
         ),
@@ -205,6 +213,13 @@ def _most_missed(trials: tuple[Trial, ...]) -> tuple[tuple[str, float], ...]:
     return tuple(sorted(found, key=lambda row: (-row[1], row))[:_MOST_NAMED])
 
 
+def _no_calibration(embedder: str, wanted: float | None) -> list[Concern]:
+    if wanted is not None:
+        return []
+    detail = f"nothing is known of strangers' distances with {embedder}, so recognition.max_distance decides, not fpir"
+    return [Concern("no_calibration", detail, "measure it once: optimind models calibrate --faces DIR")]
+
+
 def _more_named_than_wanted(named: Rate, wanted: float | None) -> list[Concern]:
     if wanted is None or named.low <= wanted:
         return []
@@ -223,7 +238,9 @@ def _concerns(photographs: Photographs, trials: Trials, plan: Plan, students: in
         detail = f"{_people(len(photographs.both))} of --impostors are in the dataset too ({some}) and were not tried"
         found.append(Concern("in_both", detail, "take them out of one of the two folders"))
     if refused := sum(photographs.left_out.values()):
-        detail = f"{refused} photographs of the dataset were left out, as they cannot be enrolled"
+        reasons = ", ".join(f"{number} {reason}" for reason, number in photographs.left_out.items())
+        were = "1 photograph of --dataset was" if refused == 1 else f"{refused} photographs of --dataset were"
+        detail = f"{were} left out, as `encode` would refuse them: {reasons}"
         found.append(Concern("left_out", detail, "`encode` lists them with what to do about each"))
     if strangers < FEW_STRANGERS:
         finest = f"{min(1.0, _NO_EVENT / strangers):.0%}"

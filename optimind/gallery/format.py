@@ -223,12 +223,15 @@ def to_core(gallery: GalleryFile) -> Gallery:
     return Gallery(gallery.embedder, tuple(templates))
 
 
-def check_embedder(gallery: GalleryFile, embedder_id: str) -> None:
-    """Raise :class:`GalleryMismatch` where the gallery's vectors cannot be compared with this embedder's."""
+def check_embedder(gallery: GalleryFile, embedder_id: str, *, instead: str = "") -> None:
+    """Raise :class:`GalleryMismatch` where the gallery's vectors cannot be compared with this embedder's.
+
+    ``instead`` is a mend that takes less work than encoding again, where there is one.
+    """
     if gallery.embedder != embedder_id:
         raise GalleryMismatch(
             f"the gallery {gallery.path} was made by the embedder {gallery.embedder}, and {embedder_id} is in use",
-            mend=f"encode the photographs again: {_command(gallery.path)}",
+            mend=f"{instead and f'{instead}, or '}encode the photographs again: {_command(gallery.path)}",
         )
 
 

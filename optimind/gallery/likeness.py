@@ -1,7 +1,7 @@
 """Does the gallery hang together: photographs unlike the person's others, and people who look like each other.
 
 Distances mean something only next to how far strangers are apart, which differs between embedders. That is taken from
-the gallery itself where it has :data:`ENOUGH_PEOPLE`, else from what is known of the embedder, else nothing is said.
+the gallery itself where it has :data:`ENOUGH_PEOPLE`, else from the embedder's calibration, else nothing is said.
 
 Measured with ``dlib-resnet-v1`` on Labeled Faces in the Wild, where strangers are 0.82 apart. Two means of three
 photographs each are closer than 0.40 for 99.4 % of those who are the same person and for 1 in 14,196 pairs who are not
@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimind.core.templates import UNLIKE, outliers
+from optimind.errors import EngineError
 from optimind.gallery.format import Sample
 from optimind.gallery.report import EncodeWarning
+from optimind.weights.calibrations import calibration_of
 
 __all__ = ["likeness_warnings"]
 
-STRANGERS_APART = {"dlib-resnet-v1": 0.82}
 ENOUGH_PEOPLE = 20
 ALIKE = 0.49
 """Times the strangers' distance: two people's mean embeddings that are closer look alike."""
@@ -50,10 +51,19 @@ def likeness_warnings(samples: Sequence[Sample], embedder: str) -> list[EncodeWa
 def _strangers_apart(vectors: list[Matrix], embedder: str) -> float | None:
     """Return the median distance of two different people's photographs."""
     if len(vectors) < ENOUGH_PEOPLE:
-        return STRANGERS_APART.get(embedder)
+        return _as_calibrated(embedder)
     firsts = np.array([m[0] for m in vectors[:: max(1, len(vectors) // 500)]])
     squared = _squared(firsts, firsts)
     return float(np.sqrt(np.median(squared[np.triu_indices(len(firsts), 1)])))
+
+
+def _as_calibrated(embedder: str) -> float | None:
+    try:
+        calibration = calibration_of(embedder)
+    except EngineError:
+        # Whoever identifies by it is told; a gallery can be made without.
+        return None
+    return None if calibration is None else calibration.strangers_apart
 
 
 def _outliers(own: list[Sample], matrix: Matrix, limit: float) -> list[EncodeWarning]:

@@ -16,8 +16,9 @@ from optimind.plugin_api import Detector, Embedder
 
 __all__ = ["look_at"]
 
-GLANCE_PX = 480
-"""The longer side of the first, quick look. A portrait's face is found in it; most photographs need no second one."""
+GLANCES_PX = (144, 480)
+"""The longer sides of the first, quick looks. A portrait's face is found in the first of them, which is most there is to
+see in photographs for enrolment, and takes a third of the time of looking at 250 px."""
 SECOND_LOOK = 1.13
 SAME_FACE_IOU = 0.4
 
@@ -54,10 +55,11 @@ def _find(image: Image, detector: Detector) -> Detections:
     that a thumbnail can be told what is wrong with it.
     """
     longer = max(image.shape[:2])
-    if longer > GLANCE_PX:
-        faces = _seen_twice(image, GLANCE_PX / longer, detector)
-        if len(faces) and sizes(faces.xyxy).max() * GLANCE_PX / longer >= MIN_FACE_PX / SMALLER_FACE:
-            return faces
+    for glance_px in GLANCES_PX:
+        if longer > glance_px:
+            faces = _seen_twice(image, glance_px / longer, detector)
+            if len(faces) and sizes(faces.xyxy).max() * glance_px / longer >= MIN_FACE_PX / SMALLER_FACE:
+                return faces
     faces = _seen_twice(image, 1.0, detector)
     if not len(faces) and 2 * longer <= LONGER_SIDE_PX:
         faces = _seen_twice(image, 2.0, detector)

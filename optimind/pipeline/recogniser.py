@@ -95,12 +95,15 @@ class Recogniser:
         self._scanned_at: datetime | None = None
         self._events: list[Event] = []
         self.counts: Counter[str] = Counter(tracks=0, unknown_tracks=0, sightings=0)
+        self.finds_from_px = 0.0
+        """The narrowest face that is found surely in this camera's pictures; 0 until there was one, or not known."""
 
     def process(self, frame: Frame) -> list[Event]:
         """Handle one frame; between two scans a frame costs nothing, its tracks are carried forward."""
         if not self._is_due(frame.captured_at):
             return []
         self._scanned_at = frame.captured_at
+        self.finds_from_px = self._detector.finds_from_px(*frame.image.shape[1::-1])
         with self._stages.measure("detect"):
             faces = self._detector.detect(frame.image)
         with self._stages.measure("track"):

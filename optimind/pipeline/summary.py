@@ -45,7 +45,7 @@ def summarise(
         "people": sorted(people),
         "unknown_tracks": sum(feed.recogniser.counts["unknown_tracks"] for feed in feeds),
         "stages_ms": stages.summary(),
-        "detection": _detection(stages, engine, min_face_px, seconds),
+        "detection": _detection(feeds, stages, engine, min_face_px, seconds),
         "peak_rss_mb": peak_rss_mb(),
         "plugins": {
             state.plugin.name: {
@@ -59,23 +59,28 @@ def summarise(
     }
 
 
-def _detection(stages: StageTimes, engine: str, min_face_px: int, seconds: float) -> dict[str, Any]:
+def _detection(
+    feeds: Sequence[CameraFeed], stages: StageTimes, engine: str, min_face_px: int, seconds: float
+) -> dict[str, Any]:
     """What looking for faces of that size cost: how often, how long each time, and which share of the run it was.
 
+    ``finds_from_px`` is what the engine made of it: more than was asked for where a camera's picture is too large.
     ``larger_px`` and ``larger_ms``: what it would be about for faces a third larger, as the time goes with the number
     of pixels and those with the square of the enlargement.
     """
     looks, spent_s = stages.total("detect")
     ms = 1000 * spent_s / looks if looks else 0.0
-    larger_px = round(min_face_px * 4 / 3)
+    finds_from_px = max([min_face_px, *(feed.recogniser.finds_from_px for feed in feeds)])
+    larger_px = round(finds_from_px * 4 / 3)
     return {
         "engine": engine,
         "min_face_px": min_face_px,
+        "finds_from_px": round(finds_from_px),
         "looks": looks,
         "ms_a_look": round(ms, 1),
         "share": round(min(1.0, spent_s / seconds), 3) if seconds > 0 else 0.0,
         "larger_px": larger_px,
-        "larger_ms": round(ms * (min_face_px / larger_px) ** 2, 1),
+        "larger_ms": round(ms * (finds_from_px / larger_px) ** 2, 1),
     }
 
 

@@ -14,6 +14,7 @@ from optimind.status.imports import try_imports
 from optimind.status.installation import (
     camera_items,
     config_items,
+    engine_items,
     gallery_items,
     import_parts,
     ledger_items,
@@ -68,8 +69,10 @@ def run_checks(
     found += settings
     if config is None:
         return Report(tuple(found + _machine(data or Path("data"))), config_wrong=wrong)
-    found += _configured(config, gallery or config.gallery, data, quick=quick)
-    return Report(tuple(found + _machine(data or config.data, config.zone().key)))
+    engines = Task(Item("config", "engine", "ok"), _IMPORT_LIMIT_S, engine_items, config).items()
+    found += engines + _configured(config, gallery or config.gallery, data, quick=quick)
+    wrong = any(not item.healthy for item in engines)
+    return Report(tuple(found + _machine(data or config.data, config.zone().key)), config_wrong=wrong)
 
 
 def _finished(tasks: Iterable[Task]) -> list[Item]:

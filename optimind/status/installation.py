@@ -20,7 +20,15 @@ from optimind.status.report import Item, failed_item
 if TYPE_CHECKING:
     from optimind.config import CameraSettings, Config
 
-__all__ = ["camera_items", "config_items", "gallery_items", "import_parts", "ledger_items", "sheets_items"]
+__all__ = [
+    "camera_items",
+    "config_items",
+    "engine_items",
+    "gallery_items",
+    "import_parts",
+    "ledger_items",
+    "sheets_items",
+]
 
 CAMERA_LIMIT_S = 6.0
 
@@ -42,6 +50,15 @@ def config_items(path: Path | None) -> tuple[list[Item], Config | None, bool]:
     source = "" if config.label == item.name else f"{config.label}: "
     found = f"{source}{cameras}, engine {config.engine}, time zone {zone}"
     return [replace(item, found=found)], config, False
+
+
+def engine_items(config: Config) -> Iterable[Item]:
+    """An item for each fault of the keys ``engine`` and ``engines``; silent where there is none."""
+    from optimind.discovery import discover  # noqa: PLC0415  needs installed packages
+    from optimind.engines import engine_faults  # noqa: PLC0415  needs installed packages
+
+    item = Item("config", "engine", "ok", "", "no faults")
+    return [failed_item(item, fault) for fault in engine_faults(config, discover(config.plugins_folder))]
 
 
 def import_parts() -> Iterable[Item]:
@@ -69,9 +86,27 @@ def gallery_items(path: Path, config: Config) -> Iterable[Item]:
         engine = engine_for_gallery(config, file)
     except (GalleryMismatch, EngineError) as error:
         return [replace(item, state="failed", found=error.message, mend=error.mend or "")]
+    except ConfigError:  # the item of the engine says it
+        return [replace(item, state="unknown", found="not looked at before the settings are in order")]
     people = "1 person" if gallery.people == 1 else f"{gallery.people} people"
     made = f"embedder {gallery.embedder}, engine {engine.name}"
-    return [replace(item, found=f"{people}, {gallery.samples} samples, {made}")]
+    found = replace(item, found=f"{people}, {gallery.samples} samples, {made}")
+    return [found, *_calibration_items(gallery.embedder)]
+
+
+def _calibration_items(embedder_id: str) -> Iterable[Item]:
+    """Whether the limit can follow ``recognition.fpir``; silent where it does."""
+    from optimind.plugin_api import calibration_of  # noqa: PLC0415  needs installed packages
+
+    item = Item("gallery", "calibration", "ok", "", f"one for {embedder_id}")
+    try:
+        if calibration_of(embedder_id) is not None:
+            return []
+    except EngineError as error:
+        return [failed_item(item, error)]
+    words = f"no calibration for {embedder_id}: the limit is the plain distance recognition.max_distance, and"
+    found = f"{words} recognition.fpir is not used"
+    return [replace(item, state="missing", found=found, mend="optimind models calibrate --faces DIR", required=False)]
 
 
 def _encode(path: Path) -> str:

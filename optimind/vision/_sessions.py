@@ -64,6 +64,8 @@ def open_session(
 
 
 def _runtime() -> Any:
+    # It would report its use to its makers; nothing leaves this machine. It must be said before it is loaded.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
         runtime = importlib.import_module("onnxruntime")
     except (ImportError, OSError) as error:

@@ -26,6 +26,7 @@ from optimind.plugin_api import (
     EmbedderInfo,
     EngineError,
     Image,
+    ModelStore,
     Settings,
     Vectors,
     calibration_of,
@@ -83,14 +84,19 @@ class ArcFaceDetector(Detector):
 
     def detect(self, image: Image) -> Detections:
         """Return the faces in ``image``, the surest first; boxes may reach beyond it."""
-        height, width = image.shape[:2]
-        scale = min(SMALLEST_PX / self._min_face_px, LARGEST_ENLARGEMENT, math.sqrt(PIXEL_BUDGET / (width * height)))
-        copies = [_resized(image, scale)]
+        copies = [_resized(image, self._scale(*image.shape[1::-1]))]
         if min(copies[0].shape[:2]) > PORTRAIT_PX:
             # From the first copy: averaging the whole picture once more would take longer than looking at it.
             copies.append(_resized(copies[0], PORTRAIT_PX / min(copies[0].shape[:2])))
         faces = merged([_in_pixels_of(image, copy, self._network.detect(copy)) for copy in copies])
         return faces[sizes(faces.xyxy) >= STILL_WANTED * self._min_face_px]
+
+    def finds_from_px(self, width: int, height: int) -> float:
+        """How wide a face must be to be found surely, in pixels of a picture of that size."""
+        return SMALLEST_PX / self._scale(width, height)
+
+    def _scale(self, width: int, height: int) -> float:
+        return min(SMALLEST_PX / self._min_face_px, LARGEST_ENLARGEMENT, math.sqrt(PIXEL_BUDGET / (width * height)))
 
 
 class ArcFaceEmbedder(Embedder):
@@ -112,6 +118,14 @@ class ArcFaceEmbedder(Embedder):
             raise EngineError("the engine arcface needs onnxruntime", mend="install what requirements.txt names")
         installed_model(settings.detector, "detector")
         return _info(settings)
+
+    @classmethod
+    def settings_for(cls, embedder_id: str, settings: Any) -> Any | None:
+        """The same settings with the model of the store that ``embedder_id`` names, also where its file is not here."""
+        for model in ModelStore().models():
+            if model.description.kind == "embedder" and model.description.model_id == embedder_id:
+                return settings.model_copy(update={"embedder": model.name})
+        return None
 
     @classmethod
     def create(cls, settings: Any) -> Self:

@@ -107,6 +107,10 @@ class DlibDetector(Detector):
         left, right = points[:, 2:4].mean(axis=1), points[:, :2].mean(axis=1)
         return dataclasses.replace(faces, frontality=frontality_of(left, right, points[:, 4]))
 
+    def finds_from_px(self, width: int, height: int) -> float:
+        """How wide a face must be to be found as surely as a larger one, in pixels of a picture of that size."""
+        return SMALLEST_PX / self._scale(width, height)
+
     def _scale(self, width: int, height: int) -> float:
         within_budget = math.sqrt(PIXEL_BUDGET / (width * height))
         return min(SMALLEST_PX / self._min_face_px, LARGEST_ENLARGEMENT, within_budget)

@@ -94,6 +94,10 @@ class FaceRecognitionDetector(Detector):
         xyxy = xyxy[(xyxy[:, 2:] > xyxy[:, :2]).all(axis=1)]
         return Detections(xyxy, np.ones(len(xyxy)))
 
+    def finds_from_px(self, width: int, height: int) -> float:
+        """How wide a face must be to be seen by the library's window, in pixels of a picture of that size."""
+        return HOG_WINDOW_PX / self._scale(width, height)
+
     def _scale(self, width: int, height: int) -> float:
         scale = min(HOG_WINDOW_PX / self._min_face_px, LARGEST_ENLARGEMENT)
         within_budget = math.sqrt(PIXEL_BUDGET / (width * height))

@@ -5,6 +5,8 @@ All of it is data, so that another network needs a few lines of YAML and no code
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -103,8 +105,16 @@ class ModelDescription(_Part):
 
     @property
     def model_id(self) -> str:
-        """The name and the first eight characters of the checksum: another file never has the same."""
-        return f"{self.name}-{self.sha256[:8]}"
+        """The name and eight characters that stand for all that its vectors depend on.
+
+        They are the beginning of the weights' checksum; for an embedder, of a SHA-256 over that checksum and the
+        section ``embedding`` as JSON (keys sorted, no spaces): the same weights fed or scaled otherwise are another
+        embedder, and nothing of the one may be compared with the other's.
+        """
+        if self.embedding is None:
+            return f"{self.name}-{self.sha256[:8]}"
+        how = json.dumps(self.embedding.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return f"{self.name}-{hashlib.sha256((self.sha256 + how).encode()).hexdigest()[:8]}"
 
     @field_validator("name")
     @classmethod

@@ -7,11 +7,11 @@ import os
 import shutil
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from filelock import FileLock, Timeout
 
@@ -19,11 +19,15 @@ from optimind.errors import EngineError, UsageError
 from optimind.weights.checksums import sha256_of
 from optimind.weights.description import Archive, ModelDescription
 from optimind.weights.download import OnProgress, Patience, Wanted, fetch
-from optimind.weights.store import ELSEWHERE, Model, ModelStore, make_folder, write_whole
+from optimind.weights.store import ELSEWHERE, Model, ModelStore, write_whole, writing
 
-__all__ = ["Pulled", "pull", "refuse_without_licence"]
+__all__ = ["NotFetched", "Pulled", "other_ways", "pull", "refuse_without_licence"]
 
 _BLOCK = 1 << 20
+
+
+class NotFetched(EngineError):
+    """The server, or the way to it, gave no right file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,34 +64,27 @@ def pull(
     """Fetch the file of ``model``, or take it from ``source`` (a file or pack that was fetched elsewhere).
 
     A right one that is here is kept; what an interrupted call fetched is used by the next. Raises :class:`UsageError`
-    where the licence is not accepted or ``source`` is another file, :class:`EngineError` with a mend for all else.
+    where the licence is not accepted or ``source`` is another file, :class:`NotFetched` where the server gave none,
+    :class:`EngineError` with a mend for all else.
     """
     refuse_without_licence(store, model, accepted=accept_licence)
     if model.description.path is not None:
         store.installed(model.name, model.description.kind)
         return Pulled(model, "already_here")
-    with _writing(store.folder), _alone(store.folder, model.name):
+    with writing(store.folder), _alone(store.folder, model.name):
         if store.state(model, trust_known=False) == "ready":
             if accept_licence or not _record_file(model).exists():
-                _record(model, accepted=accept_licence)
+                _record(model, _came_before(model) or {"found_at": _now()}, accepted=accept_licence)
             return Pulled(model, "already_here")
         if source is not None:
             _take(model, source)
+            came = {"from": str(source), "taken_at": _now()}
         else:
             _fetch(model, on_progress, patience)
-        _record(model, accepted=accept_licence)
+            came = {"fetched_at": _now()}
+        _record(model, came, accepted=accept_licence)
     store.installed(model.name, model.description.kind)
     return Pulled(model, "pulled")
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        make_folder(folder)
-        yield
-    except OSError as error:
-        words = error.strerror or str(error)
-        raise EngineError(f"the folder of models {folder} cannot be written: {words}", mend=ELSEWHERE) from error
 
 
 @contextmanager

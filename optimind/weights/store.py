@@ -9,6 +9,8 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,6 +33,7 @@ __all__ = [
     "make_folder",
     "models_folder",
     "write_whole",
+    "writing",
 ]
 
 DEFAULT_MODELS = ("yunet", "sface")
@@ -155,7 +158,7 @@ class ModelStore:
         A file that it names by ``path`` is checked and stays where it is. Raises :class:`UsageError` where the name is
         a shipped one or the file is not the described one, :class:`EngineError` where nothing can be written.
         """
-        if any(shipped.name == description.name for shipped in _shipped()):
+        if _is_shipped(description.name):
             raise UsageError(
                 f"{description.name!r} is the name of a model that comes with OptiMind", mend="give yours another name"
             )
@@ -194,6 +197,14 @@ class ModelStore:
         except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
             self.broken.append(Broken(path, _reason(error)))
             return
+        if _is_shipped(description.name):
+            reason = f"{description.name!r} is the name of a model that comes with OptiMind, which stays in use"
+            self.broken.append(Broken(path, reason))
+            return
+        if path.stem != description.name:
+            # So that there are never two of one name, and `models add` replaces the one that counts.
+            self.broken.append(Broken(path, f"what describes {description.name} is called {description.name}.yaml"))
+            return
         self._models[description.name] = self._own(description)
 
     def _own(self, description: ModelDescription) -> Model:
@@ -209,6 +220,20 @@ def installed_model(name: str, kind: str) -> Model:
     Raises :class:`EngineError` with the command that mends it where it is unknown, not here, or damaged.
     """
     return ModelStore().installed(name, kind)
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Create the folder of models, to write in it.
+
+    An ``OSError`` there, or while it is being written, is raised as :class:`EngineError`, which says how to mend it.
+    """
+    try:
+        make_folder(folder)
+        yield
+    except OSError as error:
+        words = error.strerror or str(error)
+        raise EngineError(f"the folder of models {folder} cannot be written: {words}", mend=ELSEWHERE) from error
 
 
 def make_folder(folder: Path) -> None:
@@ -234,6 +259,10 @@ def write_whole(path: Path, content: bytes) -> None:
 def _shipped() -> tuple[ModelDescription, ...]:
     descriptions = yaml.safe_load(SHIPPED.read_text("utf-8"))
     return tuple(TypeAdapter(list[ModelDescription]).validate_python(descriptions))
+
+
+def _is_shipped(name: str) -> bool:
+    return any(shipped.name == name for shipped in _shipped())
 
 
 def how_to_have(model: Model) -> str:

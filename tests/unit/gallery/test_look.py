@@ -43,13 +43,16 @@ def photograph(folder: Path, width: int, height: int, *faces: tuple[int, int, in
 @pytest.mark.parametrize(
     ("size", "face_px", "shown"),
     [
-        ((300, 200), 100, [300]),  # small: as it is
-        ((1200, 900), 500, [480]),  # a portrait: a glance is enough
-        ((1200, 900), 150, [480, 1200]),  # small in the glance: a smaller one beside it could matter
-        ((1200, 900), 60, [480, 1200]),
-        ((6000, 4500), 3000, [480]),
-        ((1200, 900), 0, [480, 1200]),  # nobody, and no use in enlarging it
-        ((400, 300), 0, [400, 800]),  # nobody: perhaps the face is too small
+        ((130, 110), 100, [130]),  # small: as it is
+        ((300, 200), 150, [144]),  # a portrait: a glance is enough
+        ((300, 200), 100, [144, 300]),  # small in the glance: a smaller one beside it could matter
+        ((1200, 900), 500, [144]),
+        ((1200, 900), 300, [144, 480]),
+        ((1200, 900), 120, [144, 480, 1200]),
+        ((1200, 900), 60, [144, 480, 1200]),
+        ((6000, 4500), 3000, [144]),
+        ((1200, 900), 0, [144, 480, 1200]),  # nobody, and no use in enlarging it
+        ((400, 300), 0, [144, 400, 800]),  # nobody: perhaps the face is too small
     ],
 )
 def test_it_looks_no_closer_than_needed(tmp_path: Path, size: tuple[int, int], face_px: int, shown: list[int]) -> None:
@@ -98,7 +101,7 @@ def test_what_is_seen_at_one_size_only_is_no_second_person(tmp_path: Path) -> No
     path = photograph(tmp_path, 400, 300, (3, 60, 100, 80))
     once, twice = Watched(400), Watched(400, 452)
     assert look_at(path, once, FakeEmbedder.create()).reason == ""
-    assert once.shown == [400, 452]
+    assert once.shown == [144, 400, 452]
     assert look_at(path, twice, FakeEmbedder.create()).reason == "several_faces"
 
 

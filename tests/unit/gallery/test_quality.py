@@ -40,7 +40,7 @@ def faces(*widths: float) -> Detections:
         pytest.param((90, 50, 190, 150), (210, 60, 290, 140), True, id="two side by side"),
         pytest.param((20, 50, 120, 150), (160, 60, 240, 140), True, id="the smaller one in the middle"),
         pytest.param((150, 50, 250, 150), (230, 60, 300, 130), False, id="half hidden behind"),
-        pytest.param((150, 50, 250, 150), (170, 75, 230, 135), True, id="as much in the middle"),
+        pytest.param((150, 50, 250, 150), (165, 70, 245, 150), True, id="as much in the middle"),
     ],
 )
 def test_a_smaller_face_at_the_side_is_not_meant(
@@ -61,9 +61,9 @@ def test_a_smaller_face_at_the_side_is_not_meant(
     [
         ((), 1.0, "no_face"),
         ((100,), 1.0, (0, 0)),
-        ((100, 49), 1.0, (0, 1)),
-        ((49, 100, 30), 1.0, (1, 2)),
-        ((100, 50), 1.0, "several_faces"),
+        ((100, 74), 1.0, (0, 1)),
+        ((74, 100, 30), 1.0, (1, 2)),
+        ((100, 75), 1.0, "several_faces"),
         ((100, 100, 100), 1.0, "several_faces"),
         ((35,), 1.0, "too_small"),
         ((37,), 1.0, (0, 0)),  # a 40 px window of a detector that works in steps

@@ -28,6 +28,7 @@ class Script:
         self._fails = fails
         self.finished = False
         self.counts = {"tracks": 0, "sightings": 0, "unknown_tracks": 0}
+        self.finds_from_px = 0.0
 
     def process(self, frame: Frame) -> list[Event]:
         if self._fails(frame.index):
@@ -116,9 +117,13 @@ def test_frames_that_cannot_be_handled_are_counted_and_their_camera_given_up(cap
     summary = summarise(feeds, stages, {"b", "a"}, seconds=10.0, workers=[], plugins=[], engine="dlib", min_face_px=45)
     assert summary["people"] == ["a", "b"]
     assert summary["cameras"][0]["state"] == "failed"
+    bad.finds_from_px = 54.3
+    large = summarise(feeds, stages, (), seconds=10.0, workers=[], plugins=[], engine="dlib", min_face_px=45)
+    assert (large["detection"]["finds_from_px"], large["detection"]["larger_px"]) == (54, 72)
     assert summary["detection"] == {
         "engine": "dlib",
         "min_face_px": 45,
+        "finds_from_px": 45,
         "looks": 2,
         "ms_a_look": 400.0,
         "share": 0.08,
