@@ -19,7 +19,7 @@ import cv2
 from benchmarks.split import in_half_b
 
 ROUNDS = 3
-SETS = ((600, 250), (150, 1000))
+SETS = ((400, 250), (80, 1000))
 """How many photographs, and how large: those of Labeled Faces in the Wild, and as large as a telephone's portraits."""
 REPOSITORY = Path(__file__).resolve().parent.parent
 PEER = """

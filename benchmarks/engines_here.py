@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,10 +13,12 @@ from optimind.engines import EngineFactory
 from optimind.weights.description import ModelDescription
 from optimind.weights.store import ModelStore
 
-__all__ = ["TEST_EMBEDDER", "engines_here", "install_test_models"]
+__all__ = ["TEST_CALIBRATION", "TEST_EMBEDDER", "engines_here", "install_test_models"]
 
 MIN_FACE_PX = 45
 TEST_EMBEDDER = "mobilefacenet-for-tests"
+TEST_CALIBRATION = Path(__file__).parent / f"{TEST_EMBEDDER}.npz"
+"""Made by ``python -m benchmarks.make_calibration ../shared/data/faces arcface``; it does not ship."""
 
 
 @contextmanager
@@ -38,12 +41,12 @@ def engines_here(
 
 
 def install_test_models(shared: Path, folder: Path) -> ModelStore:
-    """Put YuNet and a small embedder into a folder of models, the way a user would."""
+    """Put YuNet and a small embedder with its calibration into a folder of models, the way a user would."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     store = ModelStore(folder)
     models = shared.resolve() / "models"
     store.get("yunet").file.symlink_to(models / "yunet.onnx")
-    store.add(
+    embedder = store.add(
         ModelDescription.model_validate(
             {
                 "name": TEST_EMBEDDER,
@@ -62,4 +65,5 @@ def install_test_models(shared: Path, folder: Path) -> ModelStore:
             }
         )
     )
+    shutil.copyfile(TEST_CALIBRATION, folder / f"{embedder.description.model_id}.calibration.npz")
     return store

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import yaml
+from pydantic_core import to_jsonable_python
 
 from optimind.config import Config
 from optimind.discovery import Catalogue, discover
@@ -51,18 +53,18 @@ class EngineFactory:
         """
         _, embedder = self._types()
         settings = embedder.settings_for(embedder_id, self._settings(embedder))
-        return settings and replace(self, settings={**self.settings, embedder.name: settings.model_dump()})
+        if settings is None:
+            return None
+        return replace(self, settings={**self.settings, embedder.name: settings.model_dump()})
 
     def changes(self, other: EngineFactory) -> str:
         """What must stand in config.yaml so that ``self`` becomes ``other``, in one line of YAML."""
-        return "engines: " + json.dumps(
-            {
-                name: changed
-                for name, section in other.settings.items()
-                if (changed := {k: v for k, v in section.items() if self.settings.get(name, {}).get(k) != v})
-            },
-            default=str,
-        )
+        new = {
+            name: {key: value for key, value in section.items() if self.settings[name][key] != value}
+            for name, section in other.settings.items()
+        }
+        changed = to_jsonable_python({name: section for name, section in new.items() if section})
+        return f"engines: {yaml.safe_dump(changed, default_flow_style=True, width=1000).strip()}"
 
     def _types(self) -> tuple[type[Detector], type[Embedder]]:
         catalogue = discover(self.plugins_folder)
@@ -105,7 +107,7 @@ def engine_for_gallery(config: Config, gallery: GalleryFile) -> EngineFactory:
     mend = ""
     for name in _both(discover(config.plugins_folder)):
         factory = _factory(config, name, least)
-        wanted = None
+        wanted: EngineFactory | None = None
         try:
             wanted = factory.for_embedder(gallery.embedder)
             found = (wanted or factory).describe()[1].embedder_id
@@ -128,7 +130,7 @@ def _named_for_gallery(factory: EngineFactory, gallery: GalleryFile) -> EngineFa
     if wanted is None or wanted == factory:
         check_embedder(gallery, factory.describe()[1].embedder_id)
         return factory
-    instead = f"write {factory.changes(wanted)} in config.yaml"
+    instead = f"write `{factory.changes(wanted)}` in config.yaml"
     try:
         wanted.describe()
     except EngineError as error:

@@ -146,7 +146,7 @@ def _not_tried(outcome: Evaluation) -> Iterator[str]:
     if held := photographs.held_in_reserve((*photographs.people, *photographs.impostors)):
         yield f"{_photographs(held)} turned away or badly lit: tried, but not enrolled, as `encode` would not use them."
     if outcome.too_few:
-        yield f"{_people(outcome.too_few)} with too few photographs to enrol {plan.enrol} and try 1: taken as strangers."
+        yield f"{_people(outcome.too_few)} with too few photographs to enrol {plan.enrol} and try 1: strangers."
     enough = "were not tried, as enough others have so many"
     if untried := outcome.people - outcome.students:
         needed = _photographs(plan.enrol + plan.probes)

@@ -22,8 +22,8 @@ from optimind.config.validation import validate
 from optimind.errors import ConfigError, Interrupted, UsageError
 from optimind.weights.description import ModelDescription
 from optimind.weights.download import OnProgress
-from optimind.weights.pull import pull, refuse_without_licence
-from optimind.weights.store import DEFAULT_MODELS, Model, ModelStore
+from optimind.weights.pull import NotFetched, other_ways, pull, refuse_without_licence
+from optimind.weights.store import DEFAULT_MODELS, Model, ModelStore, how_to_have
 
 __all__ = ["app"]
 
@@ -73,13 +73,17 @@ def pull_models(
     for model in models:
         refuse_without_licence(store, model, accepted=accept_licence)
     results = []
-    for model in models:
+    for number, model in enumerate(models):
         try:
             with _progress(model.name) as on_progress:
                 result = pull(store, model, accept_licence=accept_licence, source=source, on_progress=on_progress)
         except KeyboardInterrupt as error:
             words = f"interrupted while {model.name} was fetched; what is here of it is kept"
             raise Interrupted(words, mend="run the same command again: it goes on where it stopped") from error
+        except NotFetched as error:
+            # Whoever goes to another machine for one goes for all.
+            later = [one for one in models[number + 1 :] if one.description.url and store.state(one) != "ready"]
+            raise NotFetched(error.message, mend=other_ways([model, *later])) from error
         results.append({**_document(store, result.model), "state": result.state})
         if not as_json:
             print(f"{model.name}: {'here' if result.state == 'pulled' else 'was here already'}, {model.file}")
@@ -107,7 +111,7 @@ def add_model(
         return
     print(f"{model.name}: known now, its file is {_WORDS[added['state']]}: {model.file}")
     if added["state"] != "ready":
-        print(f"python main.py models pull {model.name} fetches it")
+        print(printable(f"to have it: {how_to_have(model)}"))
 
 
 def _document(store: ModelStore, model: Model) -> dict[str, Any]:
@@ -117,6 +121,7 @@ def _document(store: ModelStore, model: Model) -> dict[str, Any]:
         "kind": told.kind,
         "state": store.state(model),
         "size_bytes": told.size_bytes,
+        "download_bytes": (told.archive or told).size_bytes if told.url else None,
         "licence": told.licence.name,
         "non_commercial": told.licence.non_commercial,
         "file": str(model.file),
@@ -135,6 +140,8 @@ def _print(documents: list[dict[str, Any]], broken: list[dict[str, str]]) -> Non
         is_elsewhere = one["state"] == "not_here" and one["url"]
         where = f"from {urlsplit(one['url']).hostname}" if is_elsewhere else one["file"]
         megabytes = f"{one['size_bytes'] / 1e6:.1f}"
+        if one["download_bytes"] not in (None, one["size_bytes"]):
+            megabytes += f" (download {one['download_bytes'] / 1e6:.1f})"
         row = (one["name"], one["kind"], _WORDS[one["state"]], megabytes, licence, where)
         table.add_row(*(printable(text) for text in row))
     console = Console(highlight=False, markup=False)

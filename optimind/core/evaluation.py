@@ -114,13 +114,12 @@ def run_trials(
     makes the decisions for a gallery. Raises ``ValueError`` for a student with too few embeddings, fewer than two
     students, or nobody who could be a stranger.
     """
+    reserve = reserve or {}
+    if len(students) < 2 or any(len(s.embeddings) - (s.person_id not in reserve) < plan.enrol for s in students):
+        raise ValueError("at least two students with more embeddings than are enrolled are needed")
     if not strangers and not plan.leave_one_out:
         raise ValueError("there is no stranger")
-    course = _Course(students, strangers, plan, identifier, reserve or {})
-    if len(students) < 2 or any(
-        len(s.embeddings) < plan.enrol or len(course.all_of(s)) <= plan.enrol for s in students
-    ):
-        raise ValueError("at least two students with more embeddings than are enrolled are needed")
+    course = _Course(students, strangers, plan, identifier, reserve)
     draws = course.draws()
     rng = np.random.default_rng(plan.seed)
     drawn = [course.draw(rng) for _ in range(draws)]
@@ -180,13 +179,15 @@ class _Course:
     def draw(self, rng: np.random.Generator) -> tuple[list[Trial], list[Trial]]:
         """Draw a gallery and probes; return the mated and the non-mated trials."""
         enrol, probes = self._plan.enrol, self._plan.probes
-        orders = {s.person_id: rng.permutation(len(self.all_of(s))) for s in self.students}
-        parted = {s.person_id: _parted(orders[s.person_id], len(s.embeddings), enrol) for s in self.students}
-        templates = [Template(s.person_id, s.name, s.embeddings[parted[s.person_id][0]]) for s in self.students]
+        orders = {s.person_id: rng.permutation(len(s.embeddings)) for s in self.students}
+        templates = [Template(s.person_id, s.name, s.embeddings[orders[s.person_id][:enrol]]) for s in self.students]
         all_enrolled = self._identifier(tuple(templates))
-        mated = [
-            _trial(all_enrolled, s.person_id, self.all_of(s)[parted[s.person_id][1][:probes]]) for s in self.probed
-        ]
+        mated = []
+        for s in self.probed:
+            rest = orders[s.person_id][enrol:]
+            if aside := len(self.all_of(s)) - len(s.embeddings):
+                rest = rng.permutation(np.append(rest, len(s.embeddings) + np.arange(aside)))
+            mated.append(_trial(all_enrolled, s.person_id, self.all_of(s)[rest[:probes]]))
         non_mated = [_trial(all_enrolled, s.person_id, _some(self.all_of(s), probes, rng)) for s in self.strangers]
         for place in rng.permutation(self.out)[:_LEFT_OUT_A_DRAW]:
             left, others = self.students[place], tuple(templates[:place] + templates[place + 1 :])
@@ -197,13 +198,6 @@ class _Course:
         """Those who have all the embeddings that are ``needed``, where they are ``enough``; else everybody."""
         full = [p for p in people if len(self.all_of(p)) >= needed]
         return full if len(full) >= enough else people
-
-
-def _parted(order: NDArray[np.intp], end: int, number: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """The first ``number`` in ``order`` that are below ``end``, and all the others."""
-    below = order < end
-    first = below & (np.cumsum(below) <= number)
-    return order[first], order[~first]
 
 
 def _some(embeddings: Vectors, number: int, rng: np.random.Generator) -> Vectors:

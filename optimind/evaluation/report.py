@@ -240,7 +240,7 @@ def _concerns(photographs: Photographs, trials: Trials, plan: Plan, students: in
     if refused := sum(photographs.left_out.values()):
         reasons = ", ".join(f"{number} {reason}" for reason, number in photographs.left_out.items())
         were = "1 photograph of --dataset was" if refused == 1 else f"{refused} photographs of --dataset were"
-        detail = f"{were} left out, as `encode` would refuse them: {reasons}"
+        detail = f"{were} left out, as `encode` would: {reasons}"
         found.append(Concern("left_out", detail, "`encode` lists them with what to do about each"))
     if strangers < FEW_STRANGERS:
         finest = f"{min(1.0, _NO_EVENT / strangers):.0%}"

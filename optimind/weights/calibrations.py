@@ -62,7 +62,8 @@ def read_calibration(path: Path) -> Calibration:
     Raises ``OSError`` where it cannot be read, ``KeyError`` where it holds something else, and what numpy and zipfile
     raise, ``ValueError`` as a rule, where it is no such file or is damaged.
     """
-    with np.load(path, allow_pickle=False) as file:
+    # Numpy leaves a file open that it cannot make out.
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         return Calibration(
             cohort=np.asarray(file["centres"], dtype=np.float64),
             rates=np.asarray(file["rates"], dtype=np.float64),

@@ -38,6 +38,11 @@ class Wanted:
     size_bytes: int
     sha256: str
 
+    @property
+    def host(self) -> str:
+        """Who sends it; the whole address is told once, with what to do."""
+        return urlsplit(self.url).hostname or self.url
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -77,7 +82,7 @@ def fetch(wanted: Wanted, part: Path, on_progress: OnProgress, patience: Patienc
         if found == wanted.sha256:
             return
         part.unlink()
-    raise EngineError(f"what {wanted.url} sends is another file: its SHA-256 is {found}, wanted is {wanted.sha256}")
+    raise EngineError(f"what {wanted.host} sends is another file: its SHA-256 is {found}, wanted is {wanted.sha256}")
 
 
 def _complete(
@@ -94,7 +99,7 @@ def _complete(
         except _Passing as error:
             in_vain = 1 if _size(part) >= here + _BLOCK else in_vain + 1
             if in_vain >= patience.attempts:
-                raise EngineError(f"{wanted.url} cannot be fetched: {error}") from error.__cause__
+                raise EngineError(f"it cannot be fetched from {wanted.host}: {error}") from error.__cause__
             time.sleep(min(max(error.wait_s, patience.wait_s * 2 ** (in_vain - 1)), _LONGEST_WAIT_S))
 
 
@@ -138,13 +143,13 @@ def _begin(answer: requests.Response, here: int, wanted: Wanted, part: Path) -> 
     reason = f"the server answers {code} {answer.reason or ''}".rstrip()
     if code in _PASSING or code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise _Passing(reason, _seconds(answer.headers.get("Retry-After", "")))
-    raise EngineError(f"{wanted.url} cannot be fetched: {reason}")
+    raise EngineError(f"it cannot be fetched from {wanted.host}: {reason}")
 
 
 def _require_size(wanted: Wanted, told: str) -> None:
     if told.isdecimal() and int(told) != wanted.size_bytes:
         raise EngineError(
-            f"what {wanted.url} sends is another file: it has {told} bytes, wanted are {wanted.size_bytes} "
+            f"what {wanted.host} sends is another file: it has {told} bytes, wanted are {wanted.size_bytes} "
             "(it was replaced, or a network's sign-in page answers in its place)"
         )
 
@@ -154,7 +159,7 @@ def _write(answer: requests.Response, file: BinaryIO, begin: int, wanted: Wanted
     for block in answer.iter_content(_BLOCK):
         here += len(block)
         if here > wanted.size_bytes:
-            raise EngineError(f"what {wanted.url} sends is another file: it has more than {wanted.size_bytes} bytes")
+            raise EngineError(f"what {wanted.host} sends is another file: it has more than {wanted.size_bytes} bytes")
         file.write(block)
         on_progress(here, wanted.size_bytes)
     if here < wanted.size_bytes:
@@ -181,7 +186,7 @@ def _give_up_or_pass(error: requests.RequestException, wanted: Wanted, patience:
         raise _Passing(f"{host} cuts the connection before all is sent") from error
     if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
         raise _Passing(f"the connection to {host} fails ({_innermost(error)})") from error
-    raise EngineError(f"{url} cannot be fetched: {error}") from error
+    raise EngineError(f"it cannot be fetched from {host}: {error}") from error
 
 
 def _innermost(error: BaseException) -> str:

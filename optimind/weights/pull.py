@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,13 +17,15 @@ from filelock import FileLock, Timeout
 
 from optimind.errors import EngineError, UsageError
 from optimind.weights.checksums import sha256_of
-from optimind.weights.description import Archive, ModelDescription
+from optimind.weights.description import Archive
 from optimind.weights.download import OnProgress, Patience, Wanted, fetch
 from optimind.weights.store import ELSEWHERE, Model, ModelStore, write_whole, writing
 
 __all__ = ["NotFetched", "Pulled", "other_ways", "pull", "refuse_without_licence"]
 
 _BLOCK = 1 << 20
+_CAME = ("fetched_at", "from", "taken_at", "found_at")
+"""How a file came, in its record: fetched, taken from a disk, or found where it belongs."""
 
 
 class NotFetched(EngineError):
@@ -97,17 +99,16 @@ def _alone(folder: Path, name: str) -> Iterator[None]:
 
 
 def _fetch(model: Model, on_progress: OnProgress, patience: Patience | None) -> None:
-    told = model.description
-    pack = told.archive
-    wanted = Wanted(told.url or "", (pack or told).size_bytes, (pack or told).sha256)
+    pack = model.description.archive
+    wanted = _wanted(model)
     part = model.file.with_name(f"{model.name}.part")
     _require_space(model, part)
     try:
         fetch(wanted, part, on_progress, patience)
     except EngineError as error:
-        raise EngineError(f"{model.name}: {error.message}", mend=_other_ways(model, wanted)) from error
+        raise NotFetched(f"{model.name}: {error.message}", mend=other_ways([model])) from error
     if pack is not None:
-        _unpack(part, pack, model)
+        _unpack(part, pack, model, wanted.url)
         part.unlink()
     else:
         _settle(part, model.file)
@@ -127,14 +128,25 @@ def _require_space(model: Model, part: Path) -> None:
         )
 
 
-def _other_ways(model: Model, wanted: Wanted) -> str:
-    again = f"python main.py models pull {model.name}"
-    if model.description.licence.non_commercial:
-        again += " --accept-licence"
+def _wanted(model: Model) -> Wanted:
+    """What is fetched for a model: its file, or the pack around it."""
+    told = model.description
+    return Wanted(told.url or "", (told.archive or told).size_bytes, (told.archive or told).sha256)
+
+
+def other_ways(models: Sequence[Model]) -> str:
+    """Say what to do where ``models``, one or more with an address, could not be fetched."""
+    steps = []
+    for model in models:
+        wanted = _wanted(model)
+        accept = " --accept-licence" if model.description.licence.non_commercial else ""
+        steps.append(
+            f"fetch {wanted.url} on another machine (its SHA-256 is {wanted.sha256}), bring it over, "
+            f"and run: python main.py models pull {model.name}{accept} --from FILE"
+        )
     return (
-        f"try again later with the same command, which goes on where it stopped; without a network here, fetch "
-        f"{wanted.url} on another machine (its SHA-256 is {wanted.sha256}), bring it over, and run: "
-        f"{again} --from FILE; it is kept in {model.file.parent}"
+        "try again later with the same command, which goes on where it stopped; without a network here, "
+        f"{'; '.join(steps)}; kept in {models[0].file.parent}"
     )
 
 
@@ -156,35 +168,49 @@ def _take(model: Model, source: Path) -> None:
             mend=f"wanted are {wanted.size_bytes} bytes, SHA-256 {wanted.sha256}: fetch it again",
         )
     if isinstance(fitting, Archive):
-        _unpack(source, fitting, model)
+        _unpack(source, fitting, model, str(source))
         return
-    with source.open("rb") as file:
-        _copy(file, told, model, str(source))
+    with _reading(source):
+        file = source.open("rb")
+    with file:
+        _copy(file, model, str(source))
 
 
-def _unpack(pack: Path, archive: Archive, model: Model) -> None:
-    """Take one member out of a zip pack, never more of it than was described."""
+def _unpack(pack: Path, archive: Archive, model: Model, origin: str) -> None:
+    """Take one member out of a zip pack, never more of it than was described; ``origin`` is where the pack is from."""
     try:
-        with zipfile.ZipFile(pack) as zipped, zipped.open(archive.member) as member:
-            _copy(member, model.description, model, f"{archive.member} in {model.description.url}")
+        with ExitStack() as stack:
+            with _reading(pack):
+                zipped = stack.enter_context(zipfile.ZipFile(pack))
+                member = stack.enter_context(zipped.open(archive.member))
+            _copy(member, model, f"{archive.member} in {origin}")
     except KeyError as error:
         raise EngineError(
-            f"{model.description.url} has no {archive.member} in it", mend="correct archive.member in the description"
+            f"{origin} has no {archive.member} in it", mend="correct archive.member in the description"
         ) from error
     except (EngineError, OSError):
         raise
     except Exception as error:  # each way of packing has errors of its own
-        raise EngineError(
-            f"{model.description.url} cannot be unpacked: {error}", mend="describe a plain zip file"
-        ) from error
+        raise EngineError(f"{origin} cannot be unpacked: {error}", mend="describe a plain zip file") from error
 
 
-def _copy(file: IO[bytes], told: ModelDescription, model: Model, origin: str) -> None:
+@contextmanager
+def _reading(origin: Path | str) -> Iterator[None]:
+    """What cannot be read is no fault of the folder that is written."""
+    try:
+        yield
+    except OSError as error:
+        words = f"{origin} cannot be read: {error.strerror or error}"
+        raise EngineError(words, mend="look whether that disk is whole and still there; else fetch it again") from error
+
+
+def _copy(file: IO[bytes], model: Model, origin: str) -> None:
+    told = model.description
     beside = model.file.with_name(f".{model.file.name}.new")
     try:
         with beside.open("wb") as copy:
             left = told.size_bytes + 1  # one more shows that it is too large
-            while left and (block := file.read(min(_BLOCK, left))):
+            while left and (block := _read(file, min(_BLOCK, left), origin)):
                 copy.write(block)
                 left -= len(block)
         if left != 1 or sha256_of(beside) != told.sha256:
@@ -195,6 +221,11 @@ def _copy(file: IO[bytes], told: ModelDescription, model: Model, origin: str) ->
         _settle(beside, model.file)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _read(file: IO[bytes], size_bytes: int, origin: str) -> bytes:
+    with _reading(origin):
+        return file.read(size_bytes)
 
 
 def _settle(ready: Path, target: Path) -> None:
@@ -213,17 +244,29 @@ def _record_file(model: Model) -> Path:
     return model.file.with_name(f"{model.name}.licence.json")
 
 
-def _record(model: Model, *, accepted: bool) -> None:
-    """Write beside the file what it is, and when its licence was accepted where that has to be done."""
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _came_before(model: Model) -> dict[str, Any]:
+    """What the record that is there says of how the file came; nothing where there is none, or it is damaged."""
+    try:
+        entry = json.loads(_record_file(model).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return {key: entry[key] for key in _CAME if key in entry} if isinstance(entry, dict) else {}
+
+
+def _record(model: Model, came: dict[str, Any], *, accepted: bool) -> None:
+    """Write beside the file what it is, how it came, and when its licence was accepted where that has to be done."""
     told = model.description
-    at = datetime.now(UTC).isoformat(timespec="seconds")
     entry = {
         "name": told.name,
         "url": told.url,
         "sha256": told.sha256,
         "size_bytes": told.size_bytes,
         "licence": told.licence.model_dump(),
-        "fetched_at": at,
-        **({"accepted_at": at} if accepted and told.licence.non_commercial else {}),
+        **came,
+        **({"accepted_at": _now()} if accepted and told.licence.non_commercial else {}),
     }
     write_whole(_record_file(model), json.dumps(entry, indent=1).encode())

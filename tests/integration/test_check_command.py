@@ -16,6 +16,7 @@ import pytest
 
 from optimind.gallery import GalleryFile, Sample, save_gallery
 from optimind.status import run_checks
+from optimind.weights.calibrations import own_calibration
 
 KEYS = ["group", "name", "state", "found", "wanted", "mend"]
 STATES = {"ok", "outdated", "missing", "failed", "unknown"}
@@ -128,6 +129,57 @@ def test_a_gallery_that_no_engine_can_use_has_failed(
     (item,) = (item for item in run_checks(file, quick=True, gallery=path).items if item.group == "gallery")
     assert item.state == state
     assert (f"python encode_faces.py --output {path}" in item.mend) is (state == "failed")
+
+
+def test_a_wrong_engine_setting_ends_with_2(settings: Path) -> None:
+    wrong = settings.with_name("wrong_engine.yaml")
+    wrong.write_text("timezone: UTC\nengine: dlb\nengines: {dlib: {thread: 1}}\n")
+    report = run_checks(wrong, quick=True)
+    found = [item.found for item in report.items if (item.group, item.state) == ("config", "failed")]
+    assert [words.split("wrong_engine.yaml")[1] for words in found] == [
+        ':2: engine: there is no engine called "dlb"; did you mean "dlib"?',
+        ':3: engines.dlib.thread: unknown key; did you mean "threads"?',
+    ]
+    assert report.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "state", "said", "mend", "code"),
+    [
+        (None, "missing", "no calibration for eyes-v1", "optimind models calibrate --faces DIR", 0),
+        (b"damaged", "failed", "eyes-v1.calibration.npz cannot be", "delete ", 1),
+    ],
+)
+def test_a_missing_calibration_is_said_and_a_damaged_one_fails(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    content: bytes | None,
+    state: str,
+    said: str,
+    mend: str,
+    code: int,
+) -> None:
+    monkeypatch.setenv("OPTIMIND_MODELS", str(tmp_path / "models"))
+    (tmp_path / "models").mkdir()
+    if content:
+        own_calibration("eyes-v1").write_bytes(content)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "eyes.py").write_text(
+        "from optimind.plugin_api import EmbedderInfo\n"
+        "from optimind.testing.engines import FakeDetector, FakeEmbedder\n"
+        "class Eyes(FakeDetector):\n    name = 'eyes'\n"
+        "class Sight(FakeEmbedder):\n    name = 'eyes'\n    info = EmbedderInfo('eyes-v1', 50)\n"
+    )
+    path = tmp_path / "g.pickle"
+    save_gallery(path, GalleryFile("eyes-v1", 2, (Sample("a", "A", np.ones(2)),)))
+    file = tmp_path / "config.yaml"
+    file.write_text("plugins_folder: mine\ntimezone: UTC\n")
+    report = run_checks(file, quick=True, gallery=path)
+    (item,) = (item for item in report.items if item.name == "calibration")
+    assert (item.group, item.state, item.mend.startswith(mend)) == ("gallery", state, True)
+    assert said in item.found
+    assert report.exit_code == code
 
 
 def test_an_unhealthy_optional_part_ends_with_3(settings: Path) -> None:

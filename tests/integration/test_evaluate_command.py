@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from PIL import Image
 
+from optimind.gallery import GalleryFile, Sample, save_gallery
 from optimind.testing.engines import blank, paint_face
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -104,7 +106,17 @@ def test_json_is_alone_on_standard_output(painted: Path, run: Run) -> None:
     assert not (painted / "det.png").exists()
 
 
+CALIBRATED = """
+    def calibration(self):
+        import numpy as np
+        from optimind.plugin_api import Calibration
+        cohort = np.random.default_rng(0).normal(size=(40, 50))
+        return Calibration(cohort, np.array([1e-6, 1.0]), np.array([-40.0, 40.0]), 1.4)
+"""
+
+
 def test_enough_people_need_nobody(painted: Path, run: Run) -> None:
+    (painted / "extensions/painted.py").write_text(ENGINE.format(pause=0) + CALIBRATED)
     shutil.rmtree(painted / "datasets")
     shutil.rmtree(painted / "outside")
     paint(painted / "datasets", range(20), 4)
@@ -112,6 +124,52 @@ def test_enough_people_need_nobody(painted: Path, run: Run) -> None:
     done = run("--impostors", "outside", "--probes", "1", "--workers", "2")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     assert "few_" not in done.stdout
+
+
+def test_one_is_said_as_one(painted: Path, run: Run) -> None:
+    for person in (2, 3):
+        shutil.rmtree(painted / f"datasets/p{person}")
+    for person in (11, 12):
+        shutil.rmtree(painted / f"outside/p{person}")
+    cv2.imwrite(str(painted / "datasets/p0/nobody.png"), blank())
+    done = run("--impostors", "outside", "--probes", "1")
+    assert ", 1 stranger in 100. Engine painted" in done.stdout
+    assert "* 1 stranger cannot show" in done.stdout
+    # What was left out is said once.
+    assert done.stdout.count("left out") == 1
+    assert "left_out: 1 photograph of --dataset was left out, as `encode` would: 1 no_face" in done.stdout
+    done = run("--probes", "1")
+    assert "taken out and tried as one, with 1 person enrolled." in done.stdout
+    for text in (" 1 photographs", " 1 strangers", " 1 people"):
+        assert text not in done.stdout
+
+
+def test_a_gallery_of_another_embedder_is_told(painted: Path, run: Run) -> None:
+    sample = Sample("p0", "P0", np.ones(3))
+    save_gallery(painted / "gallery.pickle", GalleryFile("other-v1", 3, (sample,)))
+    (painted / "config.yaml").write_text("engine: painted\nplugins_folder: extensions\ngallery: gallery.pickle\n")
+    done = run("--probes", "1")
+    told = "gallery.pickle was made by the embedder other-v1, and these figures are of fake-v1"
+    assert told in done.stdout
+    save_gallery(painted / "gallery.pickle", GalleryFile("fake-v1", 3, (sample,)))
+    assert "other_embedder" not in run("--probes", "1").stdout
+    (painted / "gallery.pickle").write_bytes(b"damaged")
+    done = run("--probes", "1")
+    assert (done.returncode, done.stderr) == (3, "")
+    assert "other_embedder" not in done.stdout
+
+
+def test_people_and_photographs_that_are_used_otherwise_are_told(painted: Path, run: Run) -> None:
+    shutil.rmtree(painted / "datasets")
+    paint(painted / "datasets", range(20), 3)
+    paint(painted / "datasets", [20, 21], 2)
+    paint(painted / "datasets", [22], 1)
+    cv2.imwrite(str(painted / "outside/p10/nobody.png"), blank())
+    done = run("--impostors", "outside", "--enrol", "1", "--probes", "2")
+    assert "Students who are enrolled but have fewer than 3 photographs were not tried" in done.stdout
+    assert "as enough others have so many: 2." in done.stdout
+    assert "1 person with too few photographs to enrol 1 and try 1: strangers." in done.stdout
+    assert "1 photograph of --impostors left out: 1 no_face." in done.stdout
 
 
 @pytest.mark.parametrize(

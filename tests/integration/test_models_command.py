@@ -150,7 +150,8 @@ def test_a_licence_is_shown_and_asked_for_before_anything_is_fetched(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, server: FileServer, folder: Path
 ) -> None:
     terms = {"name": "research only", "url": "https://example.org/terms", "non_commercial": True}
-    Called(capsys, "add", str(describe(tmp_path / "net.yaml", url=server.url, licence=terms)))
+    added = Called(capsys, "add", str(describe(tmp_path / "net.yaml", url=server.url, licence=terms)))
+    assert "python main.py models pull net --accept-licence" in added.out
     Called(capsys, "add", str(describe(tmp_path / "free.yaml", name="free", url=server.url)))
     told = Called(capsys, "pull", "free", "net")
     assert told.code == 2
@@ -193,6 +194,32 @@ def test_a_failed_pull_is_a_failure_with_its_mend(
     assert told.out == ""
     assert "answers 404" in told.err
     assert "--from FILE" in told.err
+
+
+def test_without_a_network_all_that_is_wanted_is_told_at_once(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, server: FileServer, folder: Path
+) -> None:
+    server.answers = [Answer(), Answer(404)]
+    pack = {"member": "c.onnx", "sha256": SHA[::-1], "size_bytes": 400_000_000}
+    terms = {"name": "research only", "non_commercial": True}
+    for name, changes in {"here": {}, "a": {}, "b": {"licence": terms, "archive": pack}, "c": {}}.items():
+        Called(capsys, "add", str(describe(tmp_path / "x.yaml", name=name, url=f"{server.url}/{name}", **changes)))
+    assert Called(capsys, "pull", "here").code == 0
+    told = Called(capsys, "pull", "a", "here", "b", "--accept-licence")
+    assert told.code == 1
+    fault = told.err[told.err.index("error:") :]
+    for name, sha256, accept in (("a", SHA, ""), ("b", SHA[::-1], " --accept-licence")):
+        assert fault.count(f"{server.url}/{name} ") == 1
+        assert f"{server.url}/{name} on another machine (its SHA-256 is {sha256})" in fault
+        assert f"models pull {name}{accept} --from FILE" in fault
+    assert "pull here" not in fault
+    assert "pull c" not in fault
+
+
+def test_the_size_of_a_pack_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "174.4 (download 288.6)" in Called(capsys, "list").out
+    sizes = {one["name"]: one["download_bytes"] for one in Called(capsys, "list", "--json").document["models"]}
+    assert (sizes["sface"], sizes["w600k-r50"]) == (38_696_353, 288_621_354)
 
 
 def test_what_is_damaged_or_broken_needs_a_person(

@@ -21,9 +21,9 @@ from optimind.app import (
 from optimind.app.cameras import source_from
 from optimind.config import Config, load_config
 from optimind.discovery import Catalogue, Extension, discover
-from optimind.errors import ConfigError, GalleryMismatch, GalleryMissing, OptiMindError, PluginError
+from optimind.errors import ConfigError, EngineError, GalleryMismatch, GalleryMissing, OptiMindError
 from optimind.gallery import GalleryFile, Sample, save_gallery
-from optimind.plugin_api import EmbedderInfo
+from optimind.plugin_api import EmbedderInfo, ModelStore
 from optimind.sources.file import FileSource
 from optimind.sources.rtsp import RtspSource
 from optimind.vision.face_recognition_engine import FaceRecognitionEmbedder
@@ -84,7 +84,7 @@ def test_a_new_file_among_the_built_in_sources_takes_its_addresses() -> None:
 def test_engines_by_name(tmp_path: Path) -> None:
     both = engine_for_enrolment(settings(tmp_path, "engine: face_recognition+face_recognition"), 45)
     assert both.describe() == ("face_recognition", FaceRecognitionEmbedder.info)
-    with pytest.raises(PluginError, match="no detector called 'nonsense'"):
+    with pytest.raises(ConfigError, match=r'config.yaml:1: engine: there is no engine called "nonsense"; the engines'):
         engine_for_enrolment(settings(tmp_path, "engine: nonsense"), 45)
 
 
@@ -143,12 +143,147 @@ def test_auto_takes_the_engine_that_made_the_gallery(own_engine: Path, tmp_path:
     [
         ("engines: {eye: {}}", 'config.yaml:2: engines.eye: there is no engine called "eye"; did you mean "eyes"'),
         ("engine: eyes\nengines: {eyes: {precisio: 4}}", "config.yaml:3: engines.eyes.precisio: unknown key"),
+        ("engine: eyes\nengines: {dlib: {threads: 0}}", "config.yaml:3: engines.dlib.threads: 0 is too small"),
+        ("engine: eye", 'config.yaml:2: engine: there is no engine called "eye"; did you mean "eyes"'),
+        ("engine: eye+eyes", 'config.yaml:2: engine: there is no detector called "eye"; did you mean "eyes"'),
+        ("engine: eyes+eye", 'config.yaml:2: engine: there is no embedder called "eye"; did you mean "eyes"'),
+        ("engine: eyes+", 'config.yaml:2: engine: "eyes+" lacks a name'),
+        ("engine: +eyes", 'config.yaml:2: engine: "+eyes" lacks a name'),
     ],
 )
 def test_a_wrong_engine_setting_says_where(text: str, said: str, own_engine: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         engine_for_enrolment(settings(tmp_path, f"plugins_folder: {own_engine}\n{text}"), 45)
     assert said in str(caught.value)
+
+
+SEVERAL = """
+    @classmethod
+    def settings_for(cls, embedder_id, settings):
+        name, _, precision = embedder_id.partition("-p")
+        return settings.model_copy(update={"precision": int(precision)}) if name == "eyes" else None
+    @classmethod
+    def describe(cls, settings):
+        if settings.precision > 8: raise EngineError("its weights are not here", mend="pull them")
+        return EmbedderInfo(f"eyes-p{settings.precision}", 4)
+"""
+
+
+@pytest.fixture
+def several_networks(own_engine: Path) -> Path:
+    (own_engine / "eyes.py").write_text(ENGINES.format(name="eyes") + SEVERAL, "utf-8")
+    return own_engine
+
+
+def test_auto_takes_the_network_that_made_the_gallery_whatever_is_configured(
+    several_networks: Path, tmp_path: Path
+) -> None:
+    config = settings(tmp_path, f"plugins_folder: {several_networks}\nengines: {{eyes: {{precision: 2}}}}")
+    factory = engine_for_gallery(config, GalleryFile("eyes-p5", 4, path=Path("g.pickle")))
+    assert (factory.describe()[1].embedder_id, factory.settings["eyes"]) == ("eyes-p5", {"precision": 5})
+    with pytest.raises(GalleryMismatch, match="eyes: its weights are not here") as caught:
+        engine_for_gallery(config, GalleryFile("eyes-p9", 4, path=Path("g.pickle")))
+    assert caught.value.mend == "pull them"
+
+
+@pytest.mark.parametrize(
+    ("configured", "made_by", "message", "mend"),
+    [
+        (2, "eyes-p5", "eyes-p2 is in use", "write `engines: {eyes: {precision: 5}}` in config.yaml, or encode"),
+        (2, "eyes-p9", "eyes-p2 is in use", "config.yaml (its weights are not here: pull them), or encode"),
+        (9, "eyes-p5", "another one is in use", "write `engines: {eyes: {precision: 5}}` in config.yaml, or encode"),
+        (2, "other", "eyes-p2 is in use", "encode the photographs again"),
+    ],
+)
+def test_a_named_engine_with_another_network_says_which_setting_would_do(
+    several_networks: Path, tmp_path: Path, *, configured: int, made_by: str, message: str, mend: str
+) -> None:
+    text = f"engine: eyes\nplugins_folder: {several_networks}\nengines: {{eyes: {{precision: {configured}}}}}"
+    with pytest.raises(GalleryMismatch) as caught:
+        engine_for_gallery(settings(tmp_path, text), GalleryFile(made_by, 4, path=Path("g.pickle")))
+    assert message in caught.value.message
+    assert mend in caught.value.mend
+    assert ("config.yaml" in caught.value.mend) is (made_by != "other")
+
+
+def test_a_named_engine_whose_network_is_not_here_says_how_to_have_it(several_networks: Path, tmp_path: Path) -> None:
+    text = f"engine: eyes\nplugins_folder: {several_networks}\nengines: {{eyes: {{precision: 9}}}}"
+    with pytest.raises(EngineError, match="not here") as caught:
+        engine_for_gallery(settings(tmp_path, text), GalleryFile("eyes-p9", 4, path=Path("g.pickle")))
+    assert caught.value.mend == "pull them"
+
+
+def test_auto_says_how_to_have_a_known_network_that_is_not_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPTIMIND_MODELS", str(tmp_path / "models"))
+    made_by = ModelStore().get("sface").description.model_id
+    monkeypatch.setattr(ModelStore, "state", lambda _self, model, **_: "ready" if model.name == "yunet" else "not_here")
+    config = settings(tmp_path, "engines: {arcface: {embedder: w600k-mbf}}")
+    with pytest.raises(GalleryMismatch) as caught:
+        engine_for_gallery(config, GalleryFile(made_by, 128, path=Path("g.pickle")))
+    assert "models pull sface" in caught.value.mend
+    assert "encode" not in caught.value.mend
+    named = settings(tmp_path, "engine: arcface\nengines: {arcface: {embedder: w600k-mbf}}")
+    with pytest.raises(GalleryMismatch) as caught:
+        engine_for_gallery(named, GalleryFile(made_by, 128, path=Path("g.pickle")))
+    assert caught.value.mend.startswith("write `engines: {arcface: {embedder: sface}}` in config.yaml")
+
+
+OLD = """
+from optimind.plugin_api import Detector, Embedder
+
+class OldDetector(Detector):
+    name = "old"
+    @classmethod
+    def create(cls, min_face_px): return cls()
+    def detect(self, image): pass
+
+class OldEmbedder(Embedder):
+    name = "old"
+    @classmethod
+    def describe(cls, settings): pass
+    @classmethod
+    def create(cls): return cls()
+    def embed(self, image, faces): pass
+"""
+
+
+def test_an_engine_of_an_earlier_version_is_refused_with_the_mend(own_engine: Path, tmp_path: Path) -> None:
+    (own_engine / "old.py").write_text(OLD, "utf-8")
+    with pytest.raises(ConfigError, match=r"config.yaml:1: engine: .* OldDetector.create does not take") as caught:
+        engine_for_enrolment(settings(tmp_path, f"engine: old\nplugins_folder: {own_engine}"), 45)
+    assert "docs/plugins.md" in caught.value.mend
+    assert engine_for_enrolment(settings(tmp_path, f"engine: eyes\nplugins_folder: {own_engine}"), 45).name == "eyes"
+
+
+UNCALIBRATED = """
+from optimind.plugin_api import EmbedderInfo
+from optimind.testing.engines import FakeDetector, FakeEmbedder
+
+class EyesDetector(FakeDetector):
+    name = "eyes"
+
+class EyesEmbedder(FakeEmbedder):
+    name = "eyes"
+    info = EmbedderInfo("eyes-v1", 128)
+"""
+
+
+def test_a_run_without_a_calibration_says_that_fpir_is_not_used(
+    own_engine: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (own_engine / "eyes.py").write_text(UNCALIBRATED, "utf-8")
+    for engine, gallery in (("eyes", "eyes-v1"), ("eyes+face_recognition", "dlib-resnet-v1")):
+        caplog.clear()
+        config = settings(tmp_path, f"engine: {engine}\nplugins_folder: {own_engine}")
+        chosen = RunOptions(
+            sources=["nowhere.mp4"], gallery=a_gallery(tmp_path / "g.pickle", gallery), data=tmp_path / "d", pace="fast"
+        )
+        result = run(config, chosen, stop=threading.Event())
+        said = [record.message for record in caplog.records if "no calibration for eyes-v1" in record.message]
+        assert len(said) == (1 if engine == "eyes" else 0)
+        assert not any("calibration" in words for words in result.attention)
 
 
 def test_where_the_ledger_is(tmp_path: Path) -> None:

@@ -86,6 +86,31 @@ def test_one_that_lacks_a_member_is_listed_with_what_it_lacks(tmp_path: Path) ->
         discover(tmp_path).get("plugin", "half")
 
 
+@pytest.mark.parametrize(
+    ("taken", "error"),
+    [
+        ("cls, min_face_px", "D.create does not take (min_face_px, settings); see docs/plugins.md"),
+        ("cls, min_face_px, settings, more", "D.create does not take (min_face_px, settings); see docs/plugins.md"),
+        ("cls, min_face_px, settings=None, more=1", None),
+        ("cls, *values", None),
+    ],
+)
+def test_an_engine_that_cannot_be_called_as_it_is_is_listed(taken: str, error: str | None, tmp_path: Path) -> None:
+    (tmp_path / "d.py").write_text(
+        "from optimind.plugin_api import Detector\n"
+        "class D(Detector):\n"
+        "    name = 'd'\n"
+        "    @classmethod\n"
+        f"    def create({taken}): return cls()\n"
+        "    def detect(self, image): pass\n"
+    )
+    catalogue = discover(tmp_path)
+    assert [extension.error for extension in catalogue.broken] == ([error] if error else [])
+    if error:
+        with pytest.raises(PluginError, match=r"mend: write create as docs/plugins.md shows it"):
+            catalogue.get("detector", "d")
+
+
 def test_one_that_ends_the_process_is_listed_too(tmp_path: Path) -> None:
     (tmp_path / "quits.py").write_text("import sys; sys.exit(3)\n")
     [extension] = discover(tmp_path).broken

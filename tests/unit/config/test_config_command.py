@@ -101,7 +101,24 @@ def test_the_repositorys_own_file_is_right(repository: Path) -> None:
         ),
         (
             "plugins: {bel: {enabled: no}}\nengine: dlibb+x",
-            ['config.yaml:2: engine: there is no engine called "dlibb+x"'],
+            [
+                'config.yaml:2: engine: there is no detector called "dlibb"; did you mean "dlib"?',
+                'config.yaml:2: engine: there is no embedder called "x"; the embedders here are: ',
+            ],
+        ),
+        ("engine: dlb", ['config.yaml:1: engine: there is no engine called "dlb"; did you mean "dlib"?']),
+        ("engine: dlib+", ['config.yaml:1: engine: "dlib+" lacks a name on one side of the "+"']),
+        (
+            "engines:\n  dlb: {}\n  dlib: {thread: 1}\n  arcface: {threads: 0}",
+            [
+                'config.yaml:2: engines.dlb: there is no engine called "dlb"; did you mean "dlib"?',
+                'config.yaml:3: engines.dlib.thread: unknown key; did you mean "threads"?',
+                "config.yaml:4: engines.arcface.threads: 0 is too small; the least is 1",
+            ],
+        ),
+        (
+            "recognition: {max_normalised_distance: 1.1}",
+            ['config.yaml:1: recognition.max_normalised_distance: is no longer known; "fpir" replaced it'],
         ),
         (
             "sheets: {spreadshet: abc, credentials: {file: k.json}}",

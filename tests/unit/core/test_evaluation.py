@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optimind.core.calibration import Calibration
 from optimind.core.evaluation import (
     Plan,
     Trial,
@@ -55,14 +57,16 @@ class Watched(Identifier):
         return super().identify(samples, taken=taken, good=good)
 
 
-def watch(students: list[Template], strangers: list[Template], plan: Plan) -> list[Watched]:
+def watch(
+    students: list[Template], strangers: list[Template], plan: Plan, reserve: dict[str, Vectors] | None = None
+) -> list[Watched]:
     made: list[Watched] = []
 
     def make(templates: tuple[Template, ...]) -> Watched:
         made.append(Watched(templates))
         return made[-1]
 
-    run_trials(students, strangers, plan, make)
+    run_trials(students, strangers, plan, make, reserve)
     return [one for one in made if one.probes]
 
 
@@ -121,8 +125,7 @@ def test_every_student_is_left_out() -> None:
     ("students", "strangers", "probed_students", "probed_strangers", "fewest"),
     [
         pytest.param([6] * 4, [3] * 4, 4, 4, (3, 3), id="everybody has enough"),
-        pytest.param([6, 6, 4, 4], [3, 3, 1, 1], 2, 2, (3, 3), id="half have enough: they alone probe"),
-        pytest.param([6, 4, 4, 4], [3, 1, 1, 1], 4, 4, (1, 1), id="too few have enough: all probe with what they have"),
+        pytest.param([6, 6, 4, 4], [3, 3, 1, 1], 4, 4, (1, 1), id="too few have enough: all probe with what they have"),
         pytest.param([6] * 20 + [4] * 30, [3] * 100 + [1] * 150, 20, 100, (3, 3), id="enough people have enough"),
         pytest.param([6] * 19 + [4] * 31, [3] * 99 + [1] * 151, 50, 250, (1, 1), id="one less is not enough"),
     ],
@@ -136,6 +139,68 @@ def test_who_probes(
     assert len({t.person_id for t in trials.mated}) == probed_students
     assert len({t.person_id for t in trials.non_mated}) == probed_strangers
     assert (trials.mated_samples, trials.non_mated_samples) == fewest
+
+
+def test_of_two_students_both_are_tried_as_strangers() -> None:
+    trials = run_trials(people(2, [6, 2]), [], Plan(enrol=1, leave_one_out=True), identifier)
+    assert {t.person_id for t in trials.non_mated} == {t.person_id for t in trials.mated} == {"p0", "p1"}
+    assert (trials.mated_samples, trials.non_mated_samples) == (1, 2)
+
+
+def test_what_is_held_in_reserve_probes_and_is_not_enrolled() -> None:
+    students, strangers = people(3, [3, 4, 5]), people(2, [1, 2], first=50)
+    # The first student has nothing else to probe with, and the first stranger needs it for a full probe.
+    reserve = {p.person_id: p.embeddings + 0.3 for p in (*people(1, 1), *people(1, 1, first=50))}
+    aside = {row.tobytes() for rows in reserve.values() for row in rows}
+    probed: set[bytes] = set()
+    made = watch(students, strangers, Plan(enrol=3, probes=2), reserve)
+    for one in made:
+        assert [len(t.embeddings) for t in one.templates] == [3, 3, 3]
+        enrolled = {row.tobytes() for t in one.templates for row in t.embeddings}
+        assert not enrolled & aside
+        tried = {row.tobytes() for probe in one.probes for row in probe}
+        assert not enrolled & tried
+        assert [len(probe) for probe in one.probes] == [1, 1, 2, 2, 2]
+        probed |= tried
+    assert made
+    assert aside <= probed
+
+
+def test_who_is_left_out_probes_with_what_is_held_in_reserve_too() -> None:
+    students = people(2, 2)
+    reserve = {"p0": np.array([[0.0, 7.0]])}
+    made = watch(students, [], Plan(enrol=1, probes=3, leave_one_out=True), reserve)
+    left_out = [one.probes[0] for one in made if [t.person_id for t in one.templates] == ["p1"]]
+    assert left_out
+    assert all(len(probe) == 3 and (probe == reserve["p0"]).all(axis=1).any() for probe in left_out)
+
+
+def test_nobody_is_named_beyond_the_limit_that_is_told() -> None:
+    """Also with several samples, which may lie further, as what that is worth is taken off their distance."""
+    rng = np.random.default_rng(0)
+
+    def unlike(number: int, first: int) -> list[Template]:
+        centres = rng.normal(size=(number, 4))
+        return [Template(f"p{i}", "", c + rng.normal(0, 0.4, (6, 4))) for i, c in enumerate(centres, first)]
+
+    calibration = Calibration(
+        cohort=rng.normal(size=(200, 4)), rates=np.array([1e-3, 1e-1]), limits=np.array([-3.0, -1.5]),
+        strangers_apart=2.8, own_spread=0.8, fused_gain=1.5,
+    )  # fmt: skip
+
+    def calibrated(templates: tuple[Template, ...]) -> Identifier:
+        return Identifier(Gallery("e", templates), replace(LIMITS, fpir=0.2), calibration)
+
+    trials = run_trials(unlike(10, 0), unlike(40, 50), Plan(), calibrated)
+    assert trials.limit == calibration.limit_for(0.2, 10)
+    for found in (trials.mated, trials.non_mated):
+        accepted = [t.distance for t in found if t.verdict is Verdict.ACCEPTED]
+        rejected = [t.distance for t in found if t.verdict is Verdict.REJECTED]
+        assert 0 < len(accepted) < len(found)
+        assert max(accepted) <= trials.limit < min(rejected)
+    # So the rate at the settings is a point of the curve.
+    named = rate(trials.non_mated, lambda t: t.verdict is Verdict.ACCEPTED).share
+    assert named == np.mean([t.distance <= trials.limit for t in trials.non_mated])
 
 
 def test_the_same_people_give_the_same_trials() -> None:
@@ -166,6 +231,7 @@ def test_enough_is_tried_and_not_for_ever(students: int, strangers: int, draws: 
 @pytest.mark.parametrize(
     ("students", "strangers", "plan"),
     [
+        ([], people(1, 1, first=9), Plan()),
         (people(1, 5), people(1, 1, first=9), Plan()),
         (people(2, [5, 3]), people(1, 1, first=9), Plan()),
         (people(2, 5), [], Plan()),

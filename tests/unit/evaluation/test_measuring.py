@@ -7,6 +7,7 @@ import shutil
 import stat
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -15,8 +16,8 @@ import pytest
 
 from optimind.core.calibration import Calibration
 from optimind.core.identification import IdentificationLimits, Identifier
-from optimind.core.types import Gallery
-from optimind.errors import DatasetError, Interrupted, OptiMindError, UsageError
+from optimind.core.types import Detections, Gallery, Image
+from optimind.errors import DatasetError, EngineError, Interrupted, OptiMindError, UsageError
 from optimind.evaluation import Evaluation, Folders, Rule, evaluate
 from optimind.plugin_api import Detector, Embedder
 from optimind.testing.engines import FakeDetector, FakeEmbedder, FakeEngineFactory, blank, paint_face
@@ -93,7 +94,7 @@ def test_figures_and_document(painted: Path) -> None:
     assert document["left_out"] == {"dataset": {}, "impostors": {}}
     assert document["finest_fpir"] == 1
     assert [point["fpir"] for point in document["det"]] == [0, 1]
-    assert [warning["kind"] for warning in document["warnings"]] == ["few_strangers", "few_students"]
+    assert [warning["kind"] for warning in document["warnings"]] == ["no_calibration", "few_strangers", "few_students"]
 
 
 def test_the_same_photographs_give_the_same_figures(painted: Path) -> None:
@@ -147,7 +148,7 @@ def test_where_nobody_is_left_outside_enrolled_people_are_left_out_in_turn(paint
     outcome = measure(painted)
     assert outcome.plan.leave_one_out
     assert (outcome.strangers, len(outcome.photographs.both)) == (4, 4)
-    assert kinds(outcome)[:2] == ["no_impostor", "in_both"]
+    assert kinds(outcome)[1:3] == ["no_impostor", "in_both"]
 
 
 def test_people_with_too_few_photographs_are_strangers(painted: Path) -> None:
@@ -169,7 +170,95 @@ def test_what_cannot_be_enrolled_is_left_out_and_counted(painted: Path) -> None:
     cv2.imwrite(str(painted / "out/p10/empty.png"), blank())
     outcome = measure(painted)
     assert outcome.as_json()["left_out"] == {"dataset": {"no_face": 1, "unreadable": 1}, "impostors": {"no_face": 1}}
-    assert kinds(outcome)[0] == "left_out"
+    (told,) = [concern for concern in outcome.concerns if concern.kind == "left_out"]
+    assert told.detail == "2 photographs of --dataset were left out, as `encode` would: " + ", ".join(
+        f"{number} {reason}" for reason, number in outcome.photographs.left_out.items()
+    )
+    (painted / "in/p1/broken.jpg").unlink()
+    assert "1 photograph of --dataset was left out" in str(measure(painted).concerns)
+
+
+class TurningDetector(FakeDetector):
+    """Sees a face in an upright picture as turned away."""
+
+    def detect(self, image: Image) -> Detections:
+        found = super().detect(image)
+        return replace(found, frontality=np.full(len(found), 0.2 if image.shape[0] > image.shape[1] else 1.0))
+
+
+class Turning(FakeEngineFactory):
+    def __call__(self) -> tuple[Detector, Embedder]:
+        return TurningDetector.create(40), FakeEmbedder()
+
+
+def turned_away(folder: Path, person: int, photographs: int, *, looks_like: int) -> None:
+    (folder / f"p{person}").mkdir(parents=True, exist_ok=True)
+    for number in range(photographs):
+        picture = blank(130 + number, 200)
+        paint_face(picture, looks_like, 20, 20, 80)
+        assert cv2.imwrite(str(folder / f"p{person}/turned{number}.png"), picture)
+
+
+def test_what_is_held_in_reserve_is_tried_and_not_enrolled(painted: Path) -> None:
+    # Who looks like nobody when turned away is missed then; if it were enrolled, it would be found.
+    turned_away(painted / "in", 3, 5, looks_like=30)
+    turned_away(painted / "out", 10, 3, looks_like=0)
+    # Who has nothing better is enrolled with it, as `encode` does.
+    turned_away(painted / "in", 40, 4, looks_like=40)
+    # Three that can be enrolled and one more to try: a student.
+    paint(painted / "in", [41], 3)
+    turned_away(painted / "in", 41, 1, looks_like=41)
+    folders = Folders(painted / "in", painted / "out")
+    outcome = evaluate(folders, Turning(), RULE, probes=1, workers=1)
+    document = outcome.as_json()
+    assert (outcome.people, outcome.too_few) == (6, 0)
+    assert document["held_in_reserve"] == {"dataset": 6, "impostors": 3}
+    assert [person for person, _ in outcome.often_missed] == ["p3"]
+    # Of seven photographs that are left to try two look like the person.
+    assert outcome.often_missed[0][1] == pytest.approx(5 / 7, abs=0.15)
+    ((stranger, student, share),) = outcome.named
+    assert (stranger, student) == ("p10", "p0")
+    assert share == pytest.approx(3 / 6, abs=0.15)
+
+
+def test_what_is_in_reserve_of_a_stranger_with_a_students_id_is_not_the_students(painted: Path) -> None:
+    paint(painted / "out", [2], 1)
+    turned_away(painted / "out", 2, 3, looks_like=30)
+    outcome = evaluate(Folders(painted / "in", painted / "out"), Turning(), RULE, probes=1, workers=1)
+    assert outcome.photographs.both == ("p2",)
+    assert outcome.as_json()["held_in_reserve"] == {"dataset": 0, "impostors": 0}
+    assert outcome.often_missed == ()
+
+
+def test_who_is_not_tried_is_counted(painted: Path) -> None:
+    shutil.rmtree(painted / "in")
+    paint(painted / "in", range(20), 3)
+    paint(painted / "in", [20, 21, 22], 2)
+    outcome = measure(painted, enrol=1)
+    assert (outcome.people, outcome.students) == (23, 20)
+    assert outcome.as_json()["not_tried"] == {"students": 3, "strangers": 0}
+
+
+def test_an_engine_without_a_calibration_is_told(painted: Path) -> None:
+    told = measure(painted).concerns[0]
+    assert told.kind == "no_calibration"
+    assert "fake-v1" in told.detail
+    assert "optimind models calibrate --faces DIR" in told.mend
+
+
+def test_a_damaged_calibration_is_found_before_the_long_work(painted: Path) -> None:
+    class Damaged(FakeEmbedder):
+        def calibration(self) -> Calibration:
+            raise EngineError("the calibration cannot be read", mend="make it again")
+
+    class Factory(FakeEngineFactory):
+        def __call__(self) -> tuple[Detector, Embedder]:
+            return FakeDetector.create(40), Damaged()
+
+    seen: list[int] = []
+    with pytest.raises(EngineError, match="the calibration cannot be read"):
+        evaluate(Folders(painted / "in"), Factory(), RULE, workers=1, progress=lambda done, _all: seen.append(done))
+    assert seen == []
 
 
 def test_strangers_who_are_named_more_often_than_wanted(painted: Path) -> None:
@@ -218,6 +307,12 @@ def test_nobody_can_be_used(tmp_path: Path) -> None:
         (tmp_path / "in" / file).parent.mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(tmp_path / "in" / file), blank())
     with pytest.raises(UsageError, match=r"has none \(4 photographs cannot be enrolled"):
+        measure(tmp_path, impostors=False, enrol=1)
+    for file in ("a/1.png", "a/2.png", "b/2.png"):
+        picture = blank(130, 120 + len(file) + ord(file[0]))
+        paint_face(picture, ord(file[0]) % 50, 20, 20 + int(file[2]), 80)
+        cv2.imwrite(str(tmp_path / "in" / file), picture)
+    with pytest.raises(UsageError, match=r"has one \(1 photograph cannot be enrolled"):
         measure(tmp_path, impostors=False, enrol=1)
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from optimind.core.calibration import Calibration
 from optimind.gallery.format import Sample
 from optimind.gallery.likeness import MOST_PAIRS, likeness_warnings
+from optimind.weights.calibrations import own_calibration, write_calibration
 
 RANDOM = np.random.default_rng(5)
 DIMENSION = 128
@@ -66,6 +70,36 @@ def test_of_an_unknown_embedder_a_small_gallery_says_nothing() -> None:
     assert likeness_warnings(few, "other-v1") == []
     many = [s for i in range(30) for s in photographs(f"p{i}", person() * 10)]
     assert [w.kind for w in likeness_warnings([*few, *many], "other-v1")] == ["looks_like_another_person"]
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where models and the user's own calibrations are."""
+    monkeypatch.setenv("OPTIMIND_MODELS", str(tmp_path))
+    return tmp_path
+
+
+def test_of_a_calibrated_embedder_a_small_gallery_says_as_much(models: Path) -> None:
+    # Ten times as far apart as dlib's: by dlib's scale nobody would look alike.
+    centre = person() * 10
+    one, twin, other = (
+        [replace(s, embedding=c + 10 * (s.embedding - c)) for s in photographs(name, c)]
+        for name, c in (("anna", centre), ("anne", centre), ("berta", person() * 10))
+    )
+    assert likeness_warnings([*one, *twin, *other], "other-v1") == []
+    calibration = Calibration(np.eye(2), np.array([0.1, 1.0]), np.array([-1.0, 1.0]), strangers_apart=8.2)
+    write_calibration(own_calibration("other-v1"), calibration, {})
+    assert own_calibration("other-v1").parent == models
+    (warning,) = likeness_warnings([*one, *twin, *other], "other-v1")
+    assert warning.kind == "looks_like_another_person"
+    assert "Anna (anna) and Anne (anne)" in warning.detail
+
+
+@pytest.mark.parametrize("content", [b"", b"no calibration"])
+def test_a_damaged_calibration_is_none(models: Path, content: bytes) -> None:
+    (models / "dlib-resnet-v1.calibration.npz").write_bytes(content)
+    centre = person()
+    assert likeness_warnings([*photographs("anna", centre), *photographs("anne", centre)], "dlib-resnet-v1") == []
 
 
 def test_a_whole_gallery_enrolled_twice_is_cut_short() -> None:

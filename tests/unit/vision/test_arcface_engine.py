@@ -16,6 +16,7 @@ from optimind.core.geometry import centres, sizes
 from optimind.plugin_api import Detections, EngineError, Image
 from optimind.vision import arcface_engine
 from optimind.vision.arcface_engine import ArcFaceDetector, ArcFaceEmbedder, ArcFaceSettings
+from optimind.weights.store import ModelStore
 
 SETTINGS = ArcFaceSettings(embedder=TEST_EMBEDDER, threads=1)
 
@@ -232,8 +233,23 @@ def test_each_face_is_looked_at_in_the_mirror_too(
 def test_it_is_described_without_being_loaded(monkeypatch: pytest.MonkeyPatch, embedder: ArcFaceEmbedder) -> None:
     monkeypatch.setattr("optimind.vision._sessions._runtime", None)
     told = ArcFaceEmbedder.describe(SETTINGS)
-    assert (told.embedder_id, told.dimension) == (f"{TEST_EMBEDDER}-23cb3960", 128)
+    assert (told.embedder_id, told.dimension) == (f"{TEST_EMBEDDER}-366db13d", 128)
     assert embedder.info == told
+    assert embedder.calibration() is not None
+
+
+@pytest.mark.parametrize("changes", [{"same_person_distance": 1.1}, {"channels": "BGR"}])
+def test_the_same_weights_used_otherwise_are_another_embedder(
+    models: Path, embedder: ArcFaceEmbedder, changes: dict[str, object]
+) -> None:
+    store = ModelStore(models)
+    told = store.get(TEST_EMBEDDER).description
+    assert told.embedding is not None
+    name = f"otherwise-{next(iter(changes)).replace('_', '-')}"
+    store.add(told.model_copy(update={"name": name, "embedding": told.embedding.model_copy(update=changes)}))
+    other = ArcFaceEmbedder.create(SETTINGS.model_copy(update={"embedder": name}))
+    assert other.info.embedder_id[-8:] != embedder.info.embedder_id[-8:]
+    assert other.calibration() is None
 
 
 @pytest.mark.parametrize(

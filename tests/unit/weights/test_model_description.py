@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,43 @@ def test_what_is_not_said_is_usual() -> None:
     assert (made.embedding.input_size_px, made.embedding.channels, made.embedding.metric) == (112, "RGB", "cosine")
     assert (made.embedding.mean, made.embedding.scale) == (0, 1)
     assert not made.licence.non_commercial
-    assert made.model_id == "net-01234567"
     assert made.embedding.factor == pytest.approx(0.5)
+
+
+def model_id(**changes: Any) -> str:
+    return ModelDescription.model_validate(told(**changes)).model_id
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"same_person_distance": 1.1},
+        {"channels": "BGR"},
+        {"mean": 127.5},
+        {"mean": [1, 2, 3]},
+        {"scale": 0.0078125},
+        {"metric": "euclidean"},
+        {"input_size_px": 160},
+        {"dimension": 512},
+        {"input": "data"},
+        {"output": "fc1"},
+    ],
+)
+def test_the_same_weights_used_otherwise_are_another_model(changes: dict[str, Any]) -> None:
+    other = model_id(embedding={"dimension": 128, "same_person_distance": 1.2, **changes})
+    assert other != model_id()
+    assert re.fullmatch(r"net-[0-9a-f]{8}", other)
+
+
+def test_a_models_id_is_that_of_its_weights_and_their_use() -> None:
+    # Galleries are known by it: what is written down here must not change.
+    assert model_id() == "net-a1d976bc"
+    assert model_id(sha256=SHA[::-1]) != model_id()
+    assert model_id(name="other") == "other-a1d976bc"
+    usual = {"dimension": 128, "same_person_distance": 1.2, "channels": "RGB", "mean": 0, "scale": 1}
+    for same in ({"embedding": usual}, {"about": "more"}, {"url": "https://example.com/x"}, {"licence": {"name": "X"}}):
+        assert model_id(**same) == model_id()
+    assert model_id(kind="detector", embedding=None) == "net-01234567"
 
 
 ARCHIVE = {"member": "net.onnx", "sha256": SHA, "size_bytes": 5}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from optimind.errors import EngineError, UsageError
 from optimind.weights import store as store_module
@@ -202,10 +203,37 @@ def test_a_broken_description_is_listed_and_harms_no_other(folder: Path, file: P
         store.get("torn")
 
 
-def test_an_own_model_outlives_a_shipped_one_of_its_name(
-    monkeypatch: pytest.MonkeyPatch, folder: Path, file: Path
-) -> None:
+def put(folder: Path, file_name: str, description: ModelDescription) -> None:
+    """Write a description by hand, past `models add`."""
+    (folder / "descriptions").mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(description.model_dump(mode="json", exclude_none=True))
+    (folder / "descriptions" / file_name).write_text(text)
+
+
+@pytest.mark.parametrize("file_name", ["sface.yaml", "a.yaml"])
+def test_a_description_put_by_hand_replaces_no_shipped_model(folder: Path, file: Path, file_name: str) -> None:
+    put(folder, file_name, describe(file, name="sface"))
+    store = ModelStore()
+    assert names(store) == SHIPPED
+    assert not store.get("sface").is_own
+    (broken,) = store.broken
+    assert (broken.file.name, "comes with OptiMind" in broken.reason) == (file_name, True)
+
+
+@pytest.mark.parametrize("file_name", ["a.yaml", "z.yaml"])
+def test_of_two_descriptions_of_one_name_the_one_called_so_counts(folder: Path, file: Path, file_name: str) -> None:
+    ModelStore().add(describe(file))
+    put(folder, file_name, describe(file, licence={"name": "theirs"}))
+    store = ModelStore()
+    assert store.get("mine").description.licence.name == "ours"
+    (broken,) = store.broken
+    assert (broken.file.name, broken.reason) == (file_name, "what describes mine is called mine.yaml")
+
+
+def test_a_model_that_ships_later_takes_its_name(monkeypatch: pytest.MonkeyPatch, folder: Path, file: Path) -> None:
     ModelStore().add(describe(file))
     newer = describe(file, path=None, url="https://example.org/x.onnx", licence={"name": "shipped later"})
     monkeypatch.setattr(store_module, "_shipped", lambda: (newer,))
-    assert ModelStore().get("mine").is_own
+    store = ModelStore()
+    assert not store.get("mine").is_own
+    assert [broken.file.name for broken in store.broken] == ["mine.yaml"]

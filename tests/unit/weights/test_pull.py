@@ -139,6 +139,8 @@ def test_without_a_network_the_other_way_is_told(folder: Path) -> None:
         get(store, model)
     for words in (url, sha256(CONTENT), "models pull net --from FILE", str(folder)):
         assert words in caught.value.mend
+    assert str(caught.value).count(url) == 1
+    assert caught.value.message.startswith("net: it cannot be fetched from nowhere.invalid: ")
 
 
 NON_COMMERCIAL = {"name": "research only", "url": "https://example.org/terms", "non_commercial": True, "note": "Ask."}
@@ -160,9 +162,12 @@ def test_what_was_brought_by_hand_is_not_said_to_be_accepted(server: FileServer,
     store, model = known(server.url, licence=NON_COMMERCIAL)
     model.file.write_bytes(CONTENT)
     assert get(store, model).state == "already_here"
-    assert "accepted_at" not in record(folder)
+    found = record(folder)
+    assert "found_at" in found
+    assert not {"accepted_at", "fetched_at", "from"} & set(found)
     get(store, model, accept_licence=True)
     assert "accepted_at" in record(folder)
+    assert record(folder)["found_at"] == found["found_at"]
     assert server.asked == []
 
 
@@ -226,6 +231,40 @@ def test_a_file_from_elsewhere_is_taken(folder: Path, tmp_path: Path, is_pack: b
     assert model.file.read_bytes() == CONTENT
     assert source.exists()
     assert files(folder) == ["net.licence.json", "net.onnx"]
+    assert record(folder)["from"] == str(source)
+    assert "taken_at" in record(folder)
+    assert "fetched_at" not in record(folder)
+
+
+@pytest.mark.parametrize("is_pack", [False, True])
+def test_a_stick_that_breaks_on_the_way_is_no_fault_of_the_folder(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_pack: bool
+) -> None:
+    content = packed(how=zipfile.ZIP_STORED) if is_pack else CONTENT
+    store, model = known("http://nowhere.invalid/x.zip", packed(how=zipfile.ZIP_STORED))
+    source = tmp_path / "brought.bin"
+    source.write_bytes(content)
+    opened, unzipped = Path.open, zipfile.ZipFile
+
+    class Breaking(io.BytesIO):
+        def read(self, size: int | None = -1, /) -> bytes:
+            if (size or 0) > 50_000:
+                raise OSError(5, "Input/output error")
+            return super().read(size)
+
+    def checked(_path: Path) -> str:
+        monkeypatch.setattr(
+            Path, "open", lambda path, *how: Breaking(content) if path == source else opened(path, *how)
+        )
+        monkeypatch.setattr(zipfile, "ZipFile", lambda _path: unzipped(Breaking(content)))
+        return sha256(content)
+
+    monkeypatch.setattr("optimind.weights.pull.sha256_of", checked)
+    with pytest.raises(EngineError, match="cannot be read: Input/output error") as caught:
+        get(store, model, source=source)
+    assert "brought.bin" in caught.value.message
+    assert str(folder) not in str(caught.value)
+    monkeypatch.undo()
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 199_999, CONTENT[::-1], None], ids=["empty", "short", "wrong", "none"])
