@@ -51,7 +51,7 @@ log = logging.getLogger(__name__)
 _FLUSH_S = 20.0
 """How long the end of a run waits for rows to leave; those that have not stay in the outbox."""
 _LIVE_EMBEDDINGS = 16
-"""Faces embedded for one frame of a camera: 0.03 to 0.3 s of one core, by the engine, before the next picture's turn."""
+"""Faces embedded for one frame of a camera: 0.03 to 0.3 s of one core, by the engine, before the next picture."""
 
 
 def make_sheets_sink(config: Config) -> Any | None:

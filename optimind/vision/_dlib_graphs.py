@@ -29,7 +29,7 @@ from optimind.vision._onnx import onnx_package
 
 __all__ = ["CONVERTER", "EMBEDDING_SIZE", "detector_graph", "resnet_graph"]
 
-CONVERTER: Final = 1
+CONVERTER: Final = 2
 """Raised when the graphs change, so that kept ones are converted again."""
 EMBEDDING_SIZE: Final = 128
 

@@ -31,7 +31,7 @@ __all__ = ["QUANTISER", "Ranges", "quantised", "quantised_values"]
 Ranges = Mapping[str, tuple[float, float]]
 """The lowest and the highest number that a value takes, by the value's name in the graph."""
 
-QUANTISER: Final = 1
+QUANTISER: Final = 2
 """Raised when the int8 form changes, so that kept ones are made again."""
 
 _LEVELS: Final = 255

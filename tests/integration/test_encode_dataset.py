@@ -193,9 +193,9 @@ def test_unusable_photographs(dataset: Path, output: Path, people: tuple[int, ..
 
 
 def test_a_much_smaller_face_is_passed_over_and_told(dataset: Path, output: Path) -> None:
-    picture = blank(400, 200)
-    paint_face(picture, 5, 20, 20, 150)
-    paint_face(picture, 6, 300, 20, 50)
+    picture = blank(400, 400)
+    paint_face(picture, 5, 20, 20, 220)
+    paint_face(picture, 6, 250, 250, 140)
     (dataset / "Zoe").mkdir()
     cv2.imwrite(str(dataset / "Zoe/x.png"), picture)
     report, _ = encode(dataset, output)
