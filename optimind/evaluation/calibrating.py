@@ -6,9 +6,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from optimind.errors import DatasetError
 from optimind.evaluation.photographs import look_at_photographs
-from optimind.gallery.calibration import LEAST_PEOPLE, calibrate
+from optimind.gallery.calibration import calibrate, require_people
 from optimind.gallery.dataset import scan_dataset
 from optimind.gallery.encoder import EngineFactory, Progress
 from optimind.weights.calibrations import own_calibration, write_calibration
@@ -37,7 +36,7 @@ def calibrate_embedder(faces: Path, engine: EngineFactory, workers: int | None, 
     """
     _, embedder = engine.describe()
     file = own_calibration(embedder.embedder_id)
-    _require_people(faces)
+    require_people(len({photograph.person_id for photograph in scan_dataset(faces).photographs}))
     with writing(file.parent), tempfile.TemporaryFile(dir=file.parent):
         pass  # a folder that is there may still be closed to us
     found = look_at_photographs(faces, None, engine, workers, progress)
@@ -47,13 +46,3 @@ def calibrate_embedder(faces: Path, engine: EngineFactory, workers: int | None, 
     with writing(file.parent):
         write_calibration(file, calibration, made)
     return Calibrated(found.embedder, len(found.people), samples, file)
-
-
-def _require_people(faces: Path) -> None:
-    """Refuse a folder that cannot do, whatever its photographs show."""
-    people = {photograph.person_id for photograph in scan_dataset(faces).photographs}
-    if len(people) < LEAST_PEOPLE:
-        raise DatasetError(
-            f"{len(people)} people are too few to calibrate by, {LEAST_PEOPLE} are needed",
-            mend="take a folder with photographs of more people, none of them of your own",
-        )

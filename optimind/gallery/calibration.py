@@ -18,7 +18,7 @@ from optimind.core.calibration import Calibration, distances
 from optimind.core.types import Vectors
 from optimind.errors import DatasetError
 
-__all__ = ["LEAST_PEOPLE", "calibrate"]
+__all__ = ["LEAST_PEOPLE", "calibrate", "require_people"]
 
 CENTRES = 256
 FOLDS = 12
@@ -44,11 +44,7 @@ def calibrate(people: People, progress: Progress = lambda _done, _all: None) -> 
 
     Raises :class:`DatasetError` where there are fewer than :data:`LEAST_PEOPLE`, or they give no clusters.
     """
-    if len(people) < LEAST_PEOPLE:
-        raise DatasetError(
-            f"{len(people)} people are too few to calibrate by, {LEAST_PEOPLE} are needed",
-            mend="take a folder with photographs of more people, none of them of your own",
-        )
+    require_people(len(people))
     rng = np.random.default_rng(_SEED)
     dealt = rng.permutation(len(people)) % FOLDS
     pairs = list(itertools.combinations(range(FOLDS), 2))
@@ -74,6 +70,15 @@ def calibrate(people: People, progress: Progress = lambda _done, _all: None) -> 
         own_spread=_own_spread(people),
         fused_gain=_fused_gain(single, fused),
     )
+
+
+def require_people(count: int) -> None:
+    """Raise :class:`DatasetError` where ``count`` people are too few."""
+    if count < LEAST_PEOPLE:
+        raise DatasetError(
+            f"{count} people are too few to calibrate by, {LEAST_PEOPLE} are needed",
+            mend="take a folder with photographs of more people, none of them of your own",
+        )
 
 
 def _cohort(people: People) -> Vectors:

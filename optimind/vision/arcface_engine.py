@@ -12,7 +12,6 @@ import importlib.util
 import math
 from typing import Annotated, Any, ClassVar, Self
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -34,6 +33,7 @@ from optimind.plugin_api import (
 )
 from optimind.vision._alignment112 import align, cut, points_in_box
 from optimind.vision._embedding_network import EmbeddingNetwork
+from optimind.vision._resizing import resized
 from optimind.vision._yunet import SMALLEST_PX, YuNet, merged
 
 __all__ = ["ArcFaceDetector", "ArcFaceEmbedder", "ArcFaceSettings"]
@@ -84,10 +84,10 @@ class ArcFaceDetector(Detector):
 
     def detect(self, image: Image) -> Detections:
         """Return the faces in ``image``, the surest first; boxes may reach beyond it."""
-        copies = [_resized(image, self._scale(*image.shape[1::-1]))]
+        copies = [resized(image, self._scale(*image.shape[1::-1]))]
         if min(copies[0].shape[:2]) > PORTRAIT_PX:
             # From the first copy: averaging the whole picture once more would take longer than looking at it.
-            copies.append(_resized(copies[0], PORTRAIT_PX / min(copies[0].shape[:2])))
+            copies.append(resized(copies[0], PORTRAIT_PX / min(copies[0].shape[:2])))
         faces = merged([_in_pixels_of(image, copy, self._network.detect(copy)) for copy in copies])
         return faces[sizes(faces.xyxy) >= STILL_WANTED * self._min_face_px]
 
@@ -162,14 +162,6 @@ class ArcFaceEmbedder(Embedder):
             if overlap[best] >= SAME_FACE_IOU:
                 return np.asarray(found.landmarks[best] / scale + corner)
         return points_in_box(face.xyxy[0]) if face.landmarks is None else face.landmarks[0]
-
-
-def _resized(image: Image, scale: float) -> Image:
-    height, width = image.shape[:2]
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    # Interpolation looks at four pixels, which is enough down to half the size and takes a fifth of the time.
-    way = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
-    return image if size == (width, height) else np.asarray(cv2.resize(image, size, interpolation=way), dtype=np.uint8)
 
 
 def _in_pixels_of(image: Image, copy: Image, found: Detections) -> Detections:
