@@ -15,7 +15,7 @@ import pkgutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,7 +23,7 @@ from typing import Any
 from optimind.errors import PluginError
 from optimind.plugin_api import Detector, Embedder, Plugin, Sink, Source
 
-__all__ = ["KINDS", "Catalogue", "Extension", "discover"]
+__all__ = ["ENGINE_KINDS", "KINDS", "Catalogue", "Extension", "discover"]
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ KINDS: dict[str, type] = {
     "plugin": Plugin,
     "sink": Sink,
 }
+ENGINE_KINDS = ("detector", "embedder")
 _REQUIRED: dict[str, tuple[str, ...]] = {
     "source": ("accepts", "create", "open", "read", "close"),
     "detector": ("create", "detect"),
@@ -47,7 +48,9 @@ _CALLED_WITH: dict[str, dict[str, tuple[str, ...]]] = {
     "embedder": {"describe": ("settings",), "create": ("settings",)},
 }
 """What an engine's classes are given; those of earlier engines took less."""
-_BUILT_IN = ("optimind.sources", "optimind.vision", "optimind.plugins", "optimind.sinks")
+_BUILT_IN = {"source": "optimind.sources", "plugin": "optimind.plugins", "sink": "optimind.sinks"}
+_BUILT_IN |= dict.fromkeys(ENGINE_KINDS, "optimind.vision")
+"""Where OptiMind's own of each kind are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,35 +113,55 @@ class Catalogue:
 
 
 @functools.cache
-def discover(folder: Path | None = None) -> Catalogue:
-    """Find every extension; ``folder`` is the user's own, whose files run with full rights, once."""
-    return Catalogue([*_built_in(), *_announced(), *(_in_folder(folder) if folder else ())])
+def discover(folder: Path | None = None, kinds: tuple[str, ...] = tuple(KINDS)) -> Catalogue:
+    """Find every extension; ``folder`` is the user's own, whose files run with full rights, once.
+
+    With ``kinds`` those of other kinds are not looked for, which saves importing what they need; what a file in the
+    folder is, only its import tells, so all of them are there.
+    """
+    packages = dict.fromkeys(_BUILT_IN[kind] for kind in kinds)
+    built_in = [extension for package in packages for extension in _built_in(package)]
+    announced = [extension for kind in kinds for extension in _announced(kind)]
+    return Catalogue([*built_in, *announced, *(_in_folder(folder) if folder else ())])
 
 
-def _built_in() -> Iterator[Extension]:
-    for package_name in _BUILT_IN:
-        package = importlib.import_module(package_name)
-        for module in pkgutil.iter_modules(package.__path__):
-            if not module.name.startswith("_"):
-                yield from _import(f"{package_name}.{module.name}", module.name, f"{package_name}.{module.name}")
+@functools.cache
+def _built_in(package_name: str) -> list[Extension]:
+    package = importlib.import_module(package_name)
+    names = [module.name for module in pkgutil.iter_modules(package.__path__) if not module.name.startswith("_")]
+    places = [(f"{package_name}.{name}", name) for name in names]
+    return [extension for place, name in places for extension in _import(place, name, place)]
 
 
-def _announced() -> Iterator[Extension]:
-    for kind, protocol in KINDS.items():
-        for point in entry_points(group=f"optimind.{kind}s"):
-            origin = f"entry point {point.value}"
-            try:
-                found = point.load()
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - another project's import may raise anything
-                yield Extension("", point.name, origin, error=_reason(error))
-                continue
-            if inspect.isclass(found) and protocol in found.__mro__:
-                yield _checked(kind, str(getattr(found, "name", point.name)), origin, found)
-            else:
-                yield Extension("", point.name, origin, error=f"{point.value} is no class based on {protocol.__name__}")
+@functools.cache
+def _entry_points() -> dict[str, list[EntryPoint]]:
+    # Asked once for all kinds: every package that is installed is looked at.
+    everything = entry_points()
+    return {kind: list(everything.select(group=f"optimind.{kind}s")) for kind in KINDS}
 
 
-def _in_folder(folder: Path) -> Iterator[Extension]:
+@functools.cache
+def _announced(kind: str) -> list[Extension]:
+    return [_of_entry_point(kind, point) for point in _entry_points()[kind]]
+
+
+def _of_entry_point(kind: str, point: EntryPoint) -> Extension:
+    protocol, origin = KINDS[kind], f"entry point {point.value}"
+    try:
+        found = point.load()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - another project's import may raise anything
+        return Extension("", point.name, origin, error=_reason(error))
+    if inspect.isclass(found) and protocol in found.__mro__:
+        return _checked(kind, str(getattr(found, "name", point.name)), origin, found)
+    return Extension("", point.name, origin, error=f"{point.value} is no class based on {protocol.__name__}")
+
+
+@functools.cache
+def _in_folder(folder: Path) -> tuple[Extension, ...]:
+    return tuple(_found_in(folder))
+
+
+def _found_in(folder: Path) -> Iterator[Extension]:
     if not folder.is_dir():
         raise PluginError(f"plugins_folder: {folder} is not a folder", mend="create it or remove the setting")
     for path in sorted([*folder.glob("*.py"), *folder.glob("*/__init__.py")]):

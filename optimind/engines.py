@@ -11,7 +11,7 @@ import yaml
 from pydantic_core import to_jsonable_python
 
 from optimind.config import Config
-from optimind.discovery import Catalogue, discover
+from optimind.discovery import ENGINE_KINDS, Catalogue, discover
 from optimind.errors import ConfigError, EngineError, GalleryMismatch, OptiMindError, PluginError
 from optimind.gallery import GalleryFile, check_embedder
 from optimind.plugin_api import Detector, Embedder, EmbedderInfo
@@ -67,7 +67,7 @@ class EngineFactory:
         return f"engines: {yaml.safe_dump(changed, default_flow_style=True, width=1000).strip()}"
 
     def _types(self) -> tuple[type[Detector], type[Embedder]]:
-        catalogue = discover(self.plugins_folder)
+        catalogue = discover(self.plugins_folder, ENGINE_KINDS)
         detector, _, embedder = self.name.partition("+")
         return catalogue.get("detector", detector), catalogue.get("embedder", embedder or detector)
 
@@ -83,7 +83,7 @@ def engine_for_enrolment(config: Config, min_face_px: int) -> EngineFactory:
     if config.engine != "auto":
         return _factory(config, config.engine, min_face_px)
     faults = []
-    for name in _both(discover(config.plugins_folder)):
+    for name in _both(discover(config.plugins_folder, ENGINE_KINDS)):
         factory = _factory(config, name, min_face_px)
         try:
             factory.describe()
@@ -105,7 +105,7 @@ def engine_for_gallery(config: Config, gallery: GalleryFile) -> EngineFactory:
         return _named_for_gallery(_factory(config, config.engine, least), gallery)
     faults = []
     mend = ""
-    for name in _both(discover(config.plugins_folder)):
+    for name in _both(discover(config.plugins_folder, ENGINE_KINDS)):
         factory = _factory(config, name, least)
         wanted: EngineFactory | None = None
         try:
@@ -193,7 +193,7 @@ def _name_faults(config: Config, catalogue: Catalogue) -> Iterator[ConfigError]:
 
 
 def _factory(config: Config, name: str, min_face_px: int) -> EngineFactory:
-    catalogue = discover(config.plugins_folder)
+    catalogue = discover(config.plugins_folder, ENGINE_KINDS)
     for fault in engine_faults(config, catalogue):
         raise fault
     detector, _, embedder = name.partition("+")

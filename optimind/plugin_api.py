@@ -15,10 +15,13 @@ from datetime import date, datetime
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 from zoneinfo import ZoneInfo
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from optimind.core.calibration import Calibration
-from optimind.core.events import AttendanceMarked, AttendanceStatus, Event, Sighting, TrackEnded
+from optimind.core.events import AttendanceMarked, AttendanceStatus, Event, LineCrossed, Sighting, TrackEnded
+from optimind.core.pose import frontality_in
 from optimind.core.registers import session_date
 from optimind.core.types import Detections, Frame, Image, Vectors
 from optimind.errors import (
@@ -48,6 +51,7 @@ __all__ = [
     "Event",
     "Frame",
     "Image",
+    "LineCrossed",
     "Model",
     "ModelStore",
     "OptiMindError",
@@ -144,6 +148,21 @@ class Detector(Protocol):
         """Return the faces in ``image``, boxes in its pixels. Not thread-safe."""
         ...
 
+    def glance(self, image: Image) -> Detections:
+        """As :meth:`detect`, for a live camera: a quicker way may be taken.
+
+        It finds the same faces as surely; its boxes may be a little off. Not thread-safe.
+        """
+        return self.detect(image)
+
+    def find_portrait(self, image: Image) -> Detections:
+        """Return the face of a portrait as quickly as can be: its box may be a little off, its pose need not be told.
+
+        Only exactly one face is believed, so what may be another one is given as well, and one that may be none is not
+        given alone; wherever there are several, :meth:`detect` decides. Not thread-safe.
+        """
+        return self.detect(image)
+
     def finds_from_px(self, width: int, height: int) -> float:  # noqa: ARG002 - not known here
         """How wide a face must be to be found surely in a picture of that size; 0 where that is not known.
 
@@ -199,6 +218,17 @@ class Embedder(Protocol):
     def embed(self, image: Image, faces: Detections) -> Vectors:
         """Return a row a face: (n, dimension) float64, to be compared by Euclidean distance. Not thread-safe."""
         ...
+
+    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Vectors]:
+        """As :meth:`embed` for one or more pictures, for engines that are quicker with many faces at once."""
+        return [self.embed(image, faces) for image, faces in pictures]
+
+    def embed_with_pose(self, image: Image, faces: Detections) -> tuple[Vectors, NDArray[np.float64] | None]:
+        """Return what :meth:`embed` does, and how far each face looks into the camera, (n,) as in ``Detections``.
+
+        For an embedder that looks for points of the face, which tell both. None where it cannot be told.
+        """
+        return self.embed(image, faces), frontality_in(faces)
 
     def calibration(self) -> Calibration | None:
         """What is known of these distances: a cohort of people who are in nobody's class, and how close strangers come.

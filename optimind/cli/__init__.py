@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from types import FrameType
-from typing import NoReturn
+from collections.abc import Callable, Sequence
 
+from optimind.cli.loading import PackagesMissing, is_ours, load
 from optimind.errors import OptiMindError
 
 __all__ = ["main"]
 
 _INTERRUPTED = 130
 """What the library behind the commands makes of Ctrl-C."""
+
+_WITH_PROCESSES = ("encode", "evaluate", "models")
+"""Commands that look at photographs with several processes; they are forked only where there are no threads."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -38,40 +37,17 @@ def _main(argv: list[str]) -> int:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     # ONNX Runtime would report its use to its makers, and keep a number of this machine for that.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    if argv[:1] and argv[0] in _WITH_PROCESSES:
+        # Numpy's own threads, started when it is loaded, would be in the way of those processes.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         # A terminal that cannot show a name shows its code instead of ending the program.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        with _leaving_at_once():
-            from optimind.cli.commands import app  # noqa: PLC0415 - needs the installed packages
-    except (ImportError, OSError) as error:
-        # OSError: a package is there, but a library of the system that it needs is not.
-        if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "optimind":
-            raise
-        return _without_packages(argv, str(error))
-    return _guarded(app, argv)
-
-
-@contextmanager
-def _leaving_at_once() -> Iterator[None]:
-    """Let Ctrl-C end the process on the spot: nothing is to be saved while packages are loaded.
-
-    An exception would end up inside somebody's import, which may swallow it, or print it and go on.
-    """
-    if threading.current_thread() is not threading.main_thread():  # only there may signals be handled
-        yield
-        return
-
-    def leave(_number: int, _frame: FrameType | None) -> NoReturn:
-        os.write(2, b"interrupted\n")
-        os._exit(1)
-
-    before = signal.signal(signal.SIGINT, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+        return _guarded(load("optimind.cli.commands").app, argv)
+    except PackagesMissing as missing:
+        return _without_packages(argv, str(missing))
 
 
 def _without_packages(argv: list[str], missing: str) -> int:
@@ -85,13 +61,20 @@ def _without_packages(argv: list[str], missing: str) -> int:
 
 
 def _guarded(app: Callable[..., object], argv: list[str]) -> int:
-    """Turn whatever ends a command into an exit code and, at most, a message."""
+    """Turn whatever ends a command into an exit code and, at most, a message; PackagesMissing passes."""
     try:
         app(argv, prog_name="optimind")
     except SystemExit as stop:
         return _code_of(stop)
     except BrokenPipeError:
         return _nobody_reads()
+    except PackagesMissing:
+        raise
+    except ImportError as error:
+        # Not all is imported at the start; libraries do so too.
+        if is_ours(error):
+            return _explain(error)
+        raise PackagesMissing(str(error)) from error
     except Exception as error:  # noqa: BLE001 - whatever it is, a user gets a message
         return _explain(error)
     return 0

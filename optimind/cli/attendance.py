@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from optimind.app import ledger_url
+from optimind.app.running import ledger_url
 from optimind.cli.options import ConfigOption, DataOption
 from optimind.config import load_config
 from optimind.errors import UsageError

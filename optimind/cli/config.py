@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from optimind.app import configured
+from optimind.app.running import configured
 from optimind.cli.options import ConfigOption, JsonOption
 from optimind.config import Config, load_config
 from optimind.discovery import Catalogue, discover

@@ -7,15 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.box import SIMPLE
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from optimind.app import engine_for_enrolment
 from optimind.cli.options import ConfigOption, JsonOption, printable
 from optimind.cli.progress import one_interrupt, photograph_progress
 from optimind.config import load_config
+from optimind.engines import engine_for_enrolment
 from optimind.errors import UsageError
 from optimind.gallery.encoder import encode_dataset
 from optimind.gallery.importer import import_encodings
@@ -58,12 +54,18 @@ def encode(
     if as_json:
         print(json.dumps(report.as_json(), indent=2))
     else:
-        _print(report, Console(highlight=False, markup=False))
+        _print(report)
     if report.needs_a_person:
         raise typer.Exit(NEEDS_A_PERSON)
 
 
-def _print(report: EncodeReport, console: Console) -> None:
+def _print(report: EncodeReport) -> None:
+    from rich.box import SIMPLE  # noqa: PLC0415 - photographs are looked at sooner when it is loaded afterwards
+    from rich.console import Console  # noqa: PLC0415 - as above
+    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    console = Console(highlight=False, markup=False)
     if report.rejected:
         table = Table(
             "file", "reason", "detail", title="Not enrolled", title_justify="left", box=SIMPLE, pad_edge=False

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Column, Table
 
+from optimind.cli.lazy_group import group_of
 from optimind.cli.options import JsonOption, printable
 from optimind.config.document import Document
 from optimind.config.validation import validate
@@ -31,7 +32,11 @@ NEEDS_A_PERSON = 3
 LINE_EVERY_S = 10.0
 _WORDS = {"ready": "ready", "not_here": "not here", "damaged": "damaged"}
 
-app = typer.Typer(help="The networks of the engine arcface: list, fetch, describe.", no_args_is_help=True)
+app = typer.Typer(
+    cls=group_of({"calibrate": "optimind.cli.calibrate:calibrate"}),
+    help="The networks of the engine arcface: list, fetch, describe.",
+    no_args_is_help=True,
+)
 
 
 @app.command("list")

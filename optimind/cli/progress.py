@@ -8,13 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from optimind.gallery.encoder import Progress as OnProgress
 
 __all__ = ["one_interrupt", "photograph_progress"]
 
+DRAW_EVERY_S = 0.1
 LINE_EVERY_S = 10.0
 
 
@@ -50,10 +48,24 @@ def photograph_progress() -> Iterator[OnProgress]:
     if not sys.stderr.isatty():
         yield _lines()
         return
-    columns = (TextColumn("photographs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    from rich import progress  # noqa: PLC0415 - only a terminal needs it
+    from rich.console import Console  # noqa: PLC0415 - as above
+
+    numbers = (progress.MofNCompleteColumn(), progress.TimeRemainingColumn())
+    columns = (progress.TextColumn("photographs"), progress.BarColumn(), *numbers)
+    # It draws itself only when it is called: a thread for that would keep processes from being forked.
+    with progress.Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False) as bar:
         task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        drawn_at = 0.0
+
+        def draw(done: int, total: int) -> None:
+            nonlocal drawn_at
+            now = time.monotonic()
+            is_due = done == total or now - drawn_at >= DRAW_EVERY_S
+            drawn_at = now if is_due else drawn_at
+            bar.update(task, completed=done, total=total, refresh=is_due)
+
+        yield draw
 
 
 def _lines() -> OnProgress:

@@ -8,10 +8,11 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Literal
 
 from optimind.core.types import require_aware
 
-__all__ = ["AttendanceMarked", "AttendanceStatus", "Event", "Sighting", "TrackEnded"]
+__all__ = ["AttendanceMarked", "AttendanceStatus", "Event", "LineCrossed", "Sighting", "TrackEnded"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +34,7 @@ class Sighting(Event):
     replaces the earlier ones with the same ``sighting_id``, which is the track's id. ``similarity`` is 0-1, higher is
     closer; ``margin`` is by how much the person is closer than the runner-up, in the same units (1 when nobody else is
     enrolled). ``samples`` is how many pictures of the track decided it. ``box`` is where the face was last, in xyxy
-    pixels.
+    pixels, and ``place`` the seat or door of the camera's zones that this is at; None where it is at none.
     """
 
     sighting_id: str
@@ -46,6 +47,7 @@ class Sighting(Event):
     samples: int
     embedder: str
     box: tuple[float, float, float, float]
+    place: str | None = None
 
     def __post_init__(self) -> None:
         Event.__post_init__(self)
@@ -63,6 +65,15 @@ class TrackEnded(Event):
     person_id: str | None
     first_seen_at: datetime
     last_seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineCrossed(Event):
+    """A face went over the camera's line, ``in`` or ``out``. ``person_id`` is None where nobody is known yet."""
+
+    track_id: str
+    person_id: str | None
+    direction: Literal["in", "out"]
 
 
 class AttendanceStatus(enum.StrEnum):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from optimind.cores import available_cores
 from optimind.errors import DatasetError, GalleryMissing, Interrupted
 from optimind.gallery.dataset import Dataset, Photograph, scan_dataset
 from optimind.gallery.format import GalleryFile, Sample, Unused, gallery_lock, load_gallery, save_gallery
@@ -22,18 +23,13 @@ from optimind.gallery.people import imported_dropped, join_imported, people_remo
 from optimind.gallery.report import EncodeReport, EncodeWarning, Rejection
 from optimind.gallery.workers import EngineFactory, outcomes
 
-__all__ = ["EngineFactory", "Progress", "default_workers", "encode_dataset"]
+__all__ = ["EngineFactory", "Progress", "encode_dataset"]
 
-ENCODER: Final = 2
+ENCODER: Final = 3
 """Rises when a photograph would be judged or embedded differently; then everything is computed again."""
 
 Progress = Callable[[int, int], None]
 """Called with how many photographs are done and how many there are."""
-
-
-def default_workers() -> int:
-    """Return how many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def encode_dataset(
@@ -63,7 +59,7 @@ def encode_dataset(
         with Journal(journal_path, key) as journal:
             run = _Run(found, _Known(old, base, journal.earlier), journal, progress)
             try:
-                duplicates = run.complete(engine, workers or default_workers())
+                duplicates = run.complete(engine, workers or available_cores())
                 people = ((p.person_id, p.name) for p in found.photographs)
                 gallery = run.gallery(base, duplicates, join_imported(_imported(old, base), people))
                 if old is not None and old.people and not gallery.people:

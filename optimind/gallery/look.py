@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from optimind.core.geometry import iou, sizes
 from optimind.core.types import Detections, Image
 from optimind.gallery.outcome import Outcome
 from optimind.gallery.photographs import LONGER_SIDE_PX, UnreadableError, read_bytes, read_photograph
-from optimind.gallery.quality import MIN_FACE_PX, SMALLER_FACE, Refusal, judge
+from optimind.gallery.quality import MIN_FACE_PX, Refusal, judge
 from optimind.plugin_api import Detector, Embedder
 
 __all__ = ["look_at"]
 
-GLANCES_PX = (144, 480)
-"""The longer sides of the first, quick looks. A portrait's face is found in the first of them, in half of the time that
-250 px take; whatever else there may be in the photograph needs no closer look then."""
+GLANCES_PX = (121, 200, 480)
+"""The longer sides of the first, quick looks. A portrait's face is found in the first of them, in a quarter of the time
+that 250 px take; whatever else there may be in the photograph needs no closer look then."""
+ENOUGH_PX = MIN_FACE_PX / 0.85
+"""A face of this width in a glance is the main one: others would have been found from 0.85 of it, less surely below."""
+CLOSER = 1.19
+"""Where a glance shows several faces they are looked at in a copy larger by this, which tells their sizes apart."""
 SECOND_LOOK = 1.13
 SAME_FACE_IOU = 0.4
 
@@ -38,28 +45,33 @@ def look_at(path: str, detector: Detector, embedder: Embedder) -> Outcome:
     seen = judge(picture.image, _find(picture.image, detector), picture.reduction)
     if isinstance(seen, Refusal):
         return Outcome(sha256, picture.digest, seen.reason, seen.detail)
-    vector = np.asarray(embedder.embed(picture.image, seen.face), dtype=np.float64)
+    vectors, frontality = embedder.embed_with_pose(picture.image, seen.face)
+    vector = np.asarray(vectors, dtype=np.float64)
     if vector.shape != (1, embedder.info.dimension) or not np.isfinite(vector).all():
         raise ValueError(f"the embedder returned {vector.shape} for one face, or numbers that are not finite")
+    # A face whose pose cannot be told is taken to look into the camera.
+    looks_here = 1.0 if frontality is None else float(frontality[0])
     return Outcome(
         sha256, picture.digest, "", "", vector[0],
-        seen.face_px, seen.sharpness, seen.smaller_faces, seen.frontality, seen.light,
+        seen.face_px, seen.sharpness, seen.smaller_faces, looks_here, seen.light,
     )  # fmt: skip
 
 
 def _find(image: Image, detector: Detector) -> Detections:
-    """Look at a small copy first, and closer only where a face that matters could have been missed in it.
+    """Glance at small copies first, and look closer only where a face that matters could have been missed in them.
 
-    A face that is less than :data:`SMALLER_FACE` of the main one is of no importance, so a main face of
-    ``MIN_FACE_PX / SMALLER_FACE`` in the small copy settles it. Where there is none at all the picture is enlarged, so
-    that a thumbnail can be told what is wrong with it.
+    Where there is none at all the picture is enlarged, so that a thumbnail can be told what is wrong with it.
     """
     longer = max(image.shape[:2])
     for glance_px in GLANCES_PX:
-        if longer > glance_px:
-            faces = _seen_twice(image, glance_px / longer, detector)
-            if len(faces) and sizes(faces.xyxy).max() * glance_px / longer >= MIN_FACE_PX / SMALLER_FACE:
-                return faces
+        scale = glance_px / longer
+        if scale >= 1:
+            break
+        faces = _resized(image, scale, detector.find_portrait)
+        if len(faces) > 1:
+            faces = _seen_twice(image, min(1.0, CLOSER * scale), detector)
+        if len(faces) and sizes(faces.xyxy).max() * scale >= ENOUGH_PX:
+            return faces
     faces = _seen_twice(image, 1.0, detector)
     if not len(faces) and 2 * longer <= LONGER_SIDE_PX:
         faces = _seen_twice(image, 2.0, detector)
@@ -72,22 +84,26 @@ def _seen_twice(image: Image, scale: float, detector: Detector) -> Detections:
     A pattern that passes for a face does so at one size only. Without this a photograph of one person in front of
     something patterned would be refused for showing several.
     """
-    faces = _resized(image, scale, detector)
+    faces = _resized(image, scale, detector.detect)
     if len(faces) < 2:
         return faces
-    again = _resized(image, scale * SECOND_LOOK, detector)
+    again = _resized(image, scale * SECOND_LOOK, detector.detect)
     confirmed = np.asarray((iou(faces.xyxy, again.xyxy) >= SAME_FACE_IOU).any(axis=1))
     return faces[confirmed] if confirmed.any() else faces
 
 
-def _resized(image: Image, scale: float, detector: Detector) -> Detections:
-    """Return the faces found in a resized copy, in the pixels of ``image``."""
+def _resized(image: Image, scale: float, look: Callable[[Image], Detections]) -> Detections:
+    """Return the faces that ``look`` finds in a resized copy, in the pixels of ``image``."""
     if scale == 1:
-        return detector.detect(image)
+        return look(image)
     height, width = image.shape[:2]
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    copy = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    found = detector.detect(np.asarray(copy, dtype=np.uint8))
+    copy: NDArray[Any] = image
+    # Halving is what the averaging is quick at: 1000 px become 121 in a fifth of the time.
+    while copy.shape[1] >= 4 * size[0] and not (copy.shape[0] % 2 or copy.shape[1] % 2):
+        copy = cv2.resize(copy, (copy.shape[1] // 2, copy.shape[0] // 2), interpolation=cv2.INTER_AREA)
+    copy = cv2.resize(copy, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    found = look(np.asarray(copy, dtype=np.uint8))
     back = np.array([width / size[0], height / size[1]])
     landmarks = None if found.landmarks is None else found.landmarks * back
     return Detections(found.xyxy * np.tile(back, 2), found.confidence, landmarks, found.frontality)

@@ -9,6 +9,7 @@ import warnings
 from dataclasses import dataclass
 from pathlib import PurePath
 
+import cv2
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 from PIL import UnidentifiedImageError as UnknownFormat
@@ -61,8 +62,10 @@ def read_photograph(data: bytes, file: str) -> Picture:
         raise UnreadableError(_unknown_format(file)) from error
     except Exception as error:  # decoders of damaged files raise anything; one file must not end the run
         raise UnreadableError(f"it is damaged: {error or type(error).__name__}") from error
-    digest = hashlib.sha256(f"{rgb.shape}".encode() + rgb.tobytes()).hexdigest()
-    return Picture(np.ascontiguousarray(rgb[:, :, ::-1]), reduction, digest)
+    digest = hashlib.sha256(f"{rgb.shape}".encode())
+    digest.update(np.ascontiguousarray(rgb).data)
+    bgr = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), dtype=np.uint8)
+    return Picture(bgr, reduction, digest.hexdigest())
 
 
 def read_bytes(path: str) -> bytes:

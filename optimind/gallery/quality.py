@@ -40,7 +40,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimind.core.geometry import sizes
-from optimind.core.pose import frontality_in
 from optimind.core.types import Detections, Image
 
 __all__ = [
@@ -79,16 +78,12 @@ _ENOUGH_CONTRAST = 10.0
 
 @dataclass(frozen=True, slots=True)
 class MainFace:
-    """The one face to enrol: ``face`` (one row), its width in the original, and how many smaller ones there were.
-
-    ``frontality`` is 1 where the detector cannot tell it.
-    """
+    """The one face to enrol: ``face`` (one row), its width in the original, and how many smaller ones there were."""
 
     face: Detections
     face_px: float
     sharpness: float
     smaller_faces: int
-    frontality: float
     light: float
 
 
@@ -118,13 +113,11 @@ def judge(image: Image, faces: Detections, reduction: float) -> MainFace | Refus
     sharp = float(sharpness(image, faces.xyxy[[main]])[0])
     if sharp < MIN_SHARPNESS:
         return Refusal("too_blurred", f"the face's sharpness is {sharp:.3f}, {MIN_SHARPNESS:.3f} is needed")
-    frontality = frontality_in(faces)
     return MainFace(
         faces[np.array([main])],
         face_px,
         sharp,
         smaller_faces=len(faces) - 1,
-        frontality=1.0 if frontality is None else float(frontality[main]),
         light=light(image, faces.xyxy[main]),
     )
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.context import BaseContext
 from typing import Protocol
 
 import cv2
@@ -21,6 +23,9 @@ from optimind.gallery.outcome import Outcome
 from optimind.plugin_api import Detector, Embedder, EmbedderInfo
 
 __all__ = ["EngineFactory", "outcomes"]
+
+_THE_PARENTS = {signal.SIGINT, signal.SIGTERM}
+"""What the parent alone answers while it starts a process."""
 
 
 class EngineFactory(Protocol):
@@ -57,10 +62,9 @@ def _in_processes(
 ) -> Generator[tuple[Photograph, Outcome], None, None]:
     others = set(multiprocessing.active_children())
     running: dict[Future[Outcome], Photograph] = {}
-    context = multiprocessing.get_context("spawn")
     finished = False
     with _one_thread_each():
-        pool = ProcessPoolExecutor(workers, context, _prepare, (engine,))
+        pool = ProcessPoolExecutor(workers, _context(), _prepare, (engine,))
         try:
             while True:
                 # Two a worker: nobody waits for work, and little is lost when it stops.
@@ -86,12 +90,25 @@ def _in_processes(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _context() -> BaseContext:
+    """How processes are started: forked where nothing speaks against it, which saves importing everything again.
+
+    A fork has one thread only. Whatever another one held or was to do, a lock or a share of a sum, would be waited for
+    for ever; so it must be the only one, by the count of Linux, which also knows those of libraries.
+    """
+    try:
+        threads = len(os.listdir("/proc/self/task"))  # noqa: PTH208 - the names are enough
+    except OSError:
+        threads = 0  # not Linux: elsewhere the system's own libraries do not bear a fork
+    return multiprocessing.get_context("fork" if threads == 1 else "spawn")
+
+
 def _submit(pool: ProcessPoolExecutor, photograph: Photograph) -> Future[Outcome]:
     """Hand over one photograph. A process that this starts never hears of Ctrl-C: the parent ends it."""
     if threading.current_thread() is not threading.main_thread():
         return pool.submit(_work, photograph)
     # The mask is inherited, so that not even the first moments of the new process print a traceback.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _THE_PARENTS)
     try:
         return pool.submit(_work, photograph)
     finally:
@@ -124,6 +141,10 @@ class _Worker:
 def _prepare(engine: EngineFactory) -> None:
     """Set up a worker process; the engine is loaded with its first photograph, where an error finds its way back."""
     _Worker.engine = engine
+    # A fork has the parent's handlers, and on a terminal its bar in place of these streams.
+    sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _THE_PARENTS - {signal.SIGINT})
     cv2.setNumThreads(1)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -63,14 +63,14 @@ def engine_items(config: Config) -> Iterable[Item]:
 
 def import_parts() -> Iterable[Item]:
     """Import OptiMind's own parts; silent where that works."""
-    import optimind.app  # noqa: F401, PLC0415  needs installed packages
+    from optimind.app import evaluating, running  # noqa: F401, PLC0415  needs installed packages
 
     return []
 
 
 def gallery_items(path: Path, config: Config) -> Iterable[Item]:
     """Whether the gallery loads, who is in it, and whether an engine can use it. None yet is no fault."""
-    from optimind.app import engine_for_gallery  # noqa: PLC0415  needs installed packages
+    from optimind.engines import engine_for_gallery  # noqa: PLC0415  needs installed packages
     from optimind.gallery import load_gallery, to_core  # noqa: PLC0415  needs installed packages
 
     item = Item("gallery", path.name, "ok", "", "made by encode_faces.py", required=False)
@@ -119,7 +119,7 @@ def _encode(path: Path) -> str:
 
 def ledger_items(config: Config, data: Path | None) -> Iterable[Item]:
     """Whether the ledger opens. One that is not there yet is not made: that is the first run's work."""
-    from optimind.app import ledger_url  # noqa: PLC0415  needs installed packages
+    from optimind.app.running import ledger_url  # noqa: PLC0415  needs installed packages
     from optimind.storage import ledger_file, open_ledger  # noqa: PLC0415  needs installed packages
 
     url = ledger_url(config, data)
@@ -135,7 +135,7 @@ def ledger_items(config: Config, data: Path | None) -> Iterable[Item]:
 
 def sheets_items(config: Config) -> Iterable[Item]:
     """Whether the spreadsheet can be reached and written with the credentials."""
-    from optimind.app import make_sheets_sink  # noqa: PLC0415  needs installed packages
+    from optimind.app.running import make_sheets_sink  # noqa: PLC0415  needs installed packages
 
     item = Item("sheets", "spreadsheet", "ok", "", "optional: rows can be written", required=False)
     sink = make_sheets_sink(config)
@@ -162,7 +162,7 @@ def camera_items(config: Config) -> Iterable[Item]:
 
 
 def _camera(item: Item, camera: CameraSettings, plugins_folder: Path | None) -> Iterable[Item]:
-    from optimind.app import make_source  # noqa: PLC0415  needs installed packages
+    from optimind.app.cameras import make_source  # noqa: PLC0415  needs installed packages
 
     source = make_source(camera.id, camera.spec(), plugins_folder)
     try:

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Self
 import cv2
 import numpy as np
 
+from optimind.core.geometry import iou
 from optimind.plugin_api import Detections, Detector, Embedder, EmbedderInfo, Image, Settings, Vectors
 
 __all__ = [
@@ -29,6 +30,10 @@ __all__ = [
 
 _RED = 10
 _PEOPLE = 50
+_ALIKE = 0.5
+"""The boxes of a glance overlap those of a thorough look by this much (IoU) at least."""
+_SAME_ROW = 1e-3
+"""Rows of the same face differ by no more than this, however many faces were embedded with it."""
 
 
 def blank(width: int = 320, height: int = 240) -> Image:
@@ -146,9 +151,16 @@ def check_detector(
     again = detector.detect(portrait)
     _require(np.allclose(again.xyxy, found.xyxy), "the same picture must give the same boxes")
     for size in ((1, 1), (3, 700), (33, 17)):
-        _require(len(detector.detect(blank(*size))) == 0, f"a blank picture of {size} must give no face")
+        for look in (detector.detect, detector.glance):
+            _require(len(look(blank(*size))) == 0, f"a blank picture of {size} must give no face")
     window = portrait[:, ::-1][: height // 2 * 2, : width // 2 * 2]
-    _require(isinstance(detector.detect(window), Detections), "a picture that is a view of another must be accepted")
+    for look in (detector.detect, detector.glance):
+        _require(isinstance(look(window), Detections), "a picture that is a view of another must be accepted")
+    glanced = detector.glance(portrait)
+    _require(np.array_equal(portrait, untouched), "glance must not change the picture")
+    _require(len(glanced) == faces, f"glance must find what detect finds: {faces} face(s), not {len(glanced)}")
+    alike = iou(found.xyxy, glanced.xyxy) >= _ALIKE
+    _require(bool(alike.any(axis=0).all() and alike.any(axis=1).all()), "glance must find the faces where detect does")
     return found
 
 
@@ -178,7 +190,29 @@ def check_embedder(
     height, width = portrait.shape[:2]
     beyond = Detections(np.array([[-20.0, -20.0, width + 20.0, height + 20.0]]), np.ones(1), _one_row(faces))
     _require(bool(np.isfinite(embedder.embed(portrait, beyond)).all()), "a box beyond the picture must be accepted")
+    _check_several(embedder, portrait, faces)
     return given
+
+
+def _check_several(embedder: Embedder, portrait: Image, faces: Detections) -> None:
+    """Raise ``AssertionError`` where several pictures at once give other rows than each of them alone."""
+    untouched = copy.deepcopy(portrait)
+    enlarged = np.asarray(cv2.resize(portrait, None, fx=2, fy=2), dtype=np.uint8)
+    landmarks = None if faces.landmarks is None else 2 * faces.landmarks
+    twice = Detections(np.tile(2 * faces.xyxy, (2, 1)), np.tile(faces.confidence, 2), _tiled(landmarks))
+    pictures = [(portrait, faces), (portrait, Detections.empty()), (enlarged, twice), (portrait, faces[:1])]
+    together = embedder.embed_all(pictures)
+    _require(np.array_equal(portrait, untouched), "embed_all must not change a picture")
+    _require(len(together) == len(pictures), f"{len(pictures)} pictures must give as many answers, not {len(together)}")
+    for rows, (image, some) in zip(together, pictures, strict=True):
+        alone = embedder.embed(image, some)
+        _require(rows.dtype == np.float64, f"rows of embed_all must be float64, got {rows.dtype}")
+        _require(rows.shape == alone.shape, f"embed_all must give {alone.shape} for a picture, got {rows.shape}")
+        _require(np.allclose(rows, alone, atol=_SAME_ROW), "embed_all must give the rows that embed gives")
+
+
+def _tiled(landmarks: np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None) -> Any:
+    return None if landmarks is None else np.tile(landmarks, (2, 1, 1))
 
 
 def _one_row(faces: Detections) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None:

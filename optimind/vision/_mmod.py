@@ -72,11 +72,18 @@ class Mmod:
         Boxes are in whole pixels and may reach beyond ``image`` (BGR). ``threshold`` is what a confidence must exceed
         (dlib's ``adjust_threshold``).
         """
+        return self._found(image, threshold, self._exact)
+
+    def glance(self, image: Image, threshold: float = 0.0) -> tuple[Boxes, NDArray[np.float64]]:
+        """Return the same by ``session`` alone: of several neighbouring windows a less sure one may win."""
+        return self._found(image, threshold, None)
+
+    def _found(self, image: Image, threshold: float, exact: ExactPieces | None) -> tuple[Boxes, NDArray[np.float64]]:
         layout = _layout(*image.shape[1::-1])
         canvas = _canvas(image, layout)
         peaks = self._session.run(None, {"pictures": canvas[None]})[0][0, 0]
-        if self._exact is not None:
-            peaks = self._decided(self._exact, canvas, peaks, threshold, layout)
+        if exact is not None:
+            peaks = self._decided(exact, canvas, peaks, threshold, layout)
         boxes, confidence = self._above(peaks, threshold, layout)
         kept = self._surest(boxes, confidence)
         return boxes[kept], confidence[kept]
@@ -136,14 +143,16 @@ class Mmod:
         """Return the rows of the boxes that no surer one stands in for. A box ends with its last pixel here."""
         kept: list[int] = []
         areas = (boxes[:, 2:] - boxes[:, :2] + 1).prod(axis=1)
-        for row in np.argsort(-confidence, kind="stable").tolist():
-            box, others = boxes[row], boxes[kept]
+        left = np.argsort(-confidence, kind="stable")
+        while len(left):
+            row, left = int(left[0]), left[1:]
+            kept.append(row)
+            box, others = boxes[row], boxes[left]
             shared = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2]) + 1
             inner = np.clip(shared, 0, None).prod(axis=1)
             outer = (np.maximum(box[2:], others[:, 2:]) - np.minimum(box[:2], others[:, :2]) + 1).prod(axis=1)
-            covered = inner / np.minimum(areas[row], areas[kept])
-            if not ((inner > self._windows.nms_iou * outer) | (covered > self._windows.nms_covered)).any():
-                kept.append(row)
+            covered = inner / np.minimum(areas[row], areas[left])
+            left = left[(inner <= self._windows.nms_iou * outer) & (covered <= self._windows.nms_covered)]
         return kept
 
 

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optimind.cores import available_cores
 from optimind.plugin_api import EngineError
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ def thread_count(wanted: int | None) -> int:
     told = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     if told.isdecimal() and int(told) > 0:
         return int(told)
-    # A container or taskset may allow fewer cores than there are.
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    return available_cores()
 
 
 def open_session(

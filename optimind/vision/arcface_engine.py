@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
@@ -136,18 +137,30 @@ class ArcFaceEmbedder(Embedder):
 
     def embed(self, image: Image, faces: Detections) -> Vectors:
         """Return (n, dimension) float64. Landmarks in ``faces`` serve where none are found by looking closer."""
-        size_px = self._network.input_size_px
-        chips = np.empty((len(faces), size_px, size_px, 3), np.uint8)
-        for row, chip in enumerate(chips):
-            chip[:] = align(image, self._points(image, faces[row : row + 1]), size_px)
-        vectors = self._network.vectors(chips)
-        if self._mirror:
-            vectors = (vectors + self._network.vectors(chips[:, :, ::-1])) / 2
-        return self._network.comparable(vectors)
+        return self._vectors(self._chips(image, faces))
+
+    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Vectors]:
+        """As :meth:`embed`, with the faces of all pictures in as few runs as may be."""
+        vectors = self._vectors(np.concatenate([self._chips(image, faces) for image, faces in pictures]))
+        ends = np.cumsum([len(faces) for _, faces in pictures])
+        return np.split(vectors, ends[:-1])
 
     def calibration(self) -> Calibration | None:
         """The one of these weights: the user's own (``optimind models calibrate``), else one that ships, else None."""
         return calibration_of(self.info.embedder_id)
+
+    def _chips(self, image: Image, faces: Detections) -> Image:
+        size_px = self._network.input_size_px
+        chips = np.empty((len(faces), size_px, size_px, 3), np.uint8)
+        for row, chip in enumerate(chips):
+            chip[:] = align(image, self._points(image, faces[row : row + 1]), size_px)
+        return chips
+
+    def _vectors(self, chips: Image) -> Vectors:
+        vectors = self._network.vectors(chips)
+        if self._mirror:
+            vectors = (vectors + self._network.vectors(chips[:, :, ::-1])) / 2
+        return self._network.comparable(vectors)
 
     def _points(self, image: Image, face: Detections) -> NDArray[np.float64]:
         """The five points of one face, (5, 2) in pixels of ``image``, found in a square around it."""

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from optimind.core.geometry import Boxes
 from optimind.core.pose import frontality_of
 from optimind.plugin_api import (
     Calibration,
@@ -48,8 +50,15 @@ LARGEST_ENLARGEMENT: Final = 2.0
 """Beyond this nothing more is found, faces are only blurred further."""
 PIXEL_BUDGET: Final = 6_000_000
 """A picture is not looked at with more pixels than these, whatever face is wanted: that takes a second."""
+NEARLY_A_FACE: Final = 0.6
+"""Of 102 photographs of several people 95 show more than one face of this much less confidence in a copy where the main
+one is 80 px wide, 85 of the full one; of 600 portraits 3 % and 2 %."""
 CHIPS_AT_ONCE: Final = 16
 """Chips in one run of the network: more are no faster, and need more memory."""
+
+
+Search = Callable[[Image, float], tuple[Boxes, NDArray[np.float64]]]
+"""From a picture and a least confidence to boxes (n, 4) and confidences (n,)."""
 
 
 class DlibSettings(Settings):
@@ -96,16 +105,30 @@ class DlibDetector(Detector):
 
     def detect(self, image: Image) -> Detections:
         """Return the faces in ``image``; boxes lie inside it. The confidence of a clear face is about 1."""
+        return self._with_pose(image, self._found(image, self._network.detect, self._min_confidence))
+
+    def glance(self, image: Image) -> Detections:
+        """Return the faces as the network's fast form alone sees them; where it runs in fp32 they are the same."""
+        return self._with_pose(image, self._found(image, self._network.glance, self._min_confidence))
+
+    def find_portrait(self, image: Image) -> Detections:
+        """Return the faces as the network's fast form alone sees them, without the pose, and what is nearly a face."""
+        faces = self._found(image, self._network.glance, self._min_confidence - NEARLY_A_FACE)
+        return faces if (faces.confidence > self._min_confidence).any() else Detections.empty()
+
+    def _with_pose(self, image: Image, faces: Detections) -> Detections:
+        points = self._landmarks.find(image, _whole_pixels(faces, image))
+        return dataclasses.replace(faces, frontality=_frontality(points))
+
+    def _found(self, image: Image, search: Search, min_confidence: float) -> Detections:
+        """Return what ``search`` finds in a copy of the right size, in pixels of ``image`` and inside it."""
         height, width = image.shape[:2]
         seen = resized(image, self._scale(width, height))
-        boxes, confidence = self._network.detect(seen, self._min_confidence)
+        boxes, confidence = search(seen, min_confidence)
         boxes *= np.tile([width / seen.shape[1], height / seen.shape[0]], 2)
         boxes = np.clip(boxes, 0, np.tile([width, height], 2))
         inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        faces = Detections(boxes[inside], confidence[inside])
-        points = self._landmarks.find(image, _whole_pixels(faces, image))
-        left, right = points[:, 2:4].mean(axis=1), points[:, :2].mean(axis=1)
-        return dataclasses.replace(faces, frontality=frontality_of(left, right, points[:, 4]))
+        return Detections(boxes[inside], confidence[inside])
 
     def finds_from_px(self, width: int, height: int) -> float:
         """How wide a face must be to be found as surely as a larger one, in pixels of a picture of that size."""
@@ -148,26 +171,46 @@ class DlibEmbedder(Embedder):
 
     def embed(self, image: Image, faces: Detections) -> Vectors:
         """Return (n, 128) float64. Landmarks in ``faces`` are not used: the network wants those of dlib's predictor."""
-        if not len(faces):
-            return np.empty((0, EMBEDDING_SIZE))
-        chips = self.chips(image, faces)
-        if not self._mirror:
-            return self._vectors(chips)
-        return np.asarray((self._vectors(chips) + self._vectors(chips[:, :, ::-1])) / 2)
+        return self._vectors(self.chips(image, faces))
+
+    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Vectors]:
+        """As :meth:`embed`, with the faces of all pictures in as few runs as may be."""
+        vectors = self._vectors(np.concatenate([self.chips(image, faces) for image, faces in pictures]))
+        ends = np.cumsum([len(faces) for _, faces in pictures])
+        return np.split(vectors, ends[:-1])
+
+    def embed_with_pose(self, image: Image, faces: Detections) -> tuple[Vectors, NDArray[np.float64]]:
+        """Return what :meth:`embed` does and each face's frontality, (n,), by the same points."""
+        points = self._landmarks.find(image, _whole_pixels(faces, image))
+        return self._vectors(_chips(image, points)), _frontality(points)
 
     def chips(self, image: Image, faces: Detections) -> Image:
         """Return the faces as the network sees them: (n, 150, 150, 3) BGR."""
-        # In whole pixels, as dlib has them: the network learned from chips that were cut so.
-        points = np.floor(self._landmarks.find(image, _whole_pixels(faces, image)) + 0.5)
-        return face_chips(image, points)
+        return _chips(image, self._landmarks.find(image, _whole_pixels(faces, image)))
 
     def calibration(self) -> Calibration | None:
         """The shipped one of these weights, which the engine ``face_recognition`` has too."""
         return calibration_of(self.info.embedder_id)
 
     def _vectors(self, chips: Image) -> Vectors:
+        if self._mirror:
+            # Each beside its mirror image, so that one face needs one run.
+            chips = np.stack([chips, chips[:, :, ::-1]], axis=1).reshape(-1, *chips.shape[1:])
         runs = [chips[start : start + CHIPS_AT_ONCE] for start in range(0, len(chips), CHIPS_AT_ONCE)]
-        return np.concatenate([self._session.run(None, {"chips": run})[0] for run in runs]).astype(np.float64)
+        rows = [np.empty((0, EMBEDDING_SIZE)), *(self._session.run(None, {"chips": run})[0] for run in runs)]
+        vectors = np.concatenate(rows, dtype=np.float64)
+        return np.asarray((vectors[0::2] + vectors[1::2]) / 2) if self._mirror else vectors
+
+
+def _chips(image: Image, points: NDArray[np.float64]) -> Image:
+    # In whole pixels, as dlib has them: the network learned from chips that were cut so.
+    return face_chips(image, np.floor(points + 0.5))
+
+
+def _frontality(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What dlib's ``points`` (n, 5, 2) tell of the pose: (n,)."""
+    left, right = points[:, 2:4].mean(axis=1), points[:, :2].mean(axis=1)
+    return frontality_of(left, right, points[:, 4])
 
 
 def _landmarks() -> Landmarks5:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import cv2
@@ -59,8 +60,42 @@ class _Dreamer(FakeDetector):
         return Detections(np.array([[0.0, 0.0, 1.0, 1.0]]), np.ones(1))
 
 
+class _ShortSighted(FakeDetector):
+    def glance(self, image: Image) -> Detections:
+        return Detections.empty()
+
+
+class _Squinting(FakeDetector):
+    def glance(self, image: Image) -> Detections:
+        found = self.detect(image)
+        return Detections(found.xyxy + 60, found.confidence)
+
+
+class _Scrawler(FakeDetector):
+    def glance(self, image: Image) -> Detections:
+        found = self.detect(image)
+        image[:4] = 0
+        return found
+
+
+class _Fanciful(FakeDetector):
+    """Sees a face in every picture that it does not look at closely."""
+
+    def glance(self, image: Image) -> Detections:
+        return Detections(np.array([[0.0, 0.0, 1.0, 1.0]]), np.ones(1))
+
+
 @pytest.mark.parametrize(
-    ("kind", "fault"), [(_Blind, "1 face"), (_Scribbler, "must not change"), (_Dreamer, "blank picture")]
+    ("kind", "fault"),
+    [
+        (_Blind, "1 face"),
+        (_Scribbler, "detect must not change"),
+        (_Dreamer, "blank picture"),
+        (_ShortSighted, "glance must find what detect finds"),
+        (_Squinting, "glance must find the faces where detect does"),
+        (_Scrawler, "glance must not change"),
+        (_Fanciful, "blank picture"),
+    ],
 )
 def test_detector_check_finds_the_fault(kind: type[Detector], fault: str) -> None:
     with pytest.raises(AssertionError, match=fault):
@@ -90,7 +125,48 @@ class _Short(FakeEmbedder):
         return super().embed(image, faces)[:, 1:]
 
 
-@pytest.mark.parametrize(("kind", "fault"), [(_Single, "float64"), (_Forgetful, "same row"), (_Short, "expected")])
+class _Together(FakeEmbedder):
+    """Several pictures at once give the answers that ``several`` makes of the right ones."""
+
+    def several(self, rows: list[Vectors]) -> list[Vectors]:
+        raise NotImplementedError
+
+    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Vectors]:
+        return self.several(super().embed_all(pictures))
+
+
+class _Joining(_Together):
+    def several(self, rows: list[Vectors]) -> list[Vectors]:
+        return [np.concatenate(rows)]
+
+
+class _Mixing(_Together):
+    def several(self, rows: list[Vectors]) -> list[Vectors]:
+        return rows[::-1]
+
+
+class _Averaging(_Together):
+    def several(self, rows: list[Vectors]) -> list[Vectors]:
+        return [row * (1 - 0.01 * len(rows)) for row in rows]
+
+
+class _Halving(_Together):
+    def several(self, rows: list[Vectors]) -> list[Vectors]:
+        return [row.astype(np.float32) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        (_Single, "float64"),
+        (_Forgetful, "same row"),
+        (_Short, "expected"),
+        (_Joining, "4 pictures"),
+        (_Mixing, "for a picture"),
+        (_Averaging, "the rows that embed gives"),
+        (_Halving, "embed_all must be float64"),
+    ],
+)
 def test_embedder_check_finds_the_fault(kind: type[Embedder], fault: str) -> None:
     with pytest.raises(AssertionError, match=fault):
         check_embedder(kind, painted(), FakeDetector.create(40).detect(painted()))

@@ -21,7 +21,7 @@ PHOTOGRAPHS = 60
 
 # What the encoder's own process runs; a file, because the spawned workers import it again.
 SCRIPT = """
-import json, os, sys, time
+import json, os, sys, threading, time
 from pathlib import Path
 
 from optimind.errors import OptiMindError
@@ -43,6 +43,9 @@ class SlowFactory(FakeEngineFactory):
 
 
 if __name__ == "__main__":
+    if {has_thread}:
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+
     def progress(done, total):
         print(f"{{done}}/{{total}}", flush=True)
 
@@ -67,16 +70,21 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def start(folder: Path) -> Iterator[Start]:
+@pytest.fixture(params=["forked", "spawned"])
+def start(folder: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
+    """Starts the encoder; its processes are forked unless it has another thread."""
+    if request.param == "forked" and not Path("/proc/self/task").exists():
+        pytest.skip("processes are forked on Linux only")
     running: list[subprocess.Popen[str]] = []
 
     def run(*, workers: int = 2, pause: float = 0.05, deadly: bool = False) -> subprocess.Popen[str]:
         script = folder / f"encode_{workers}_{deadly}.py"
-        script.write_text(SCRIPT.format(workers=workers, pause=pause, deadly=deadly))
+        has_thread = request.param == "spawned"
+        script.write_text(SCRIPT.format(workers=workers, pause=pause, deadly=deadly, has_thread=has_thread))
         process = subprocess.Popen(
             [sys.executable, "-u", str(script)],
             cwd=folder,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -156,15 +164,38 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(folder: Path, start: Start, worke
 
 
 @linux
-def test_ctrl_c_while_the_workers_start(start: Start) -> None:
+@pytest.mark.parametrize("moment_s", [0, 0.01, 0.15])
+def test_ctrl_c_while_the_workers_start(start: Start, moment_s: float) -> None:
     """The first moments of a process: its imports, before it can ignore anything by itself."""
-    process = start(workers=2)
+    process = start(workers=2, pause=1)
     wait_for(process, 0)
-    time.sleep(0.15)
+    time.sleep(moment_s)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 1
     assert err == f"error: interrupted: 0 of {PHOTOGRAPHS} are kept; run the same command to go on\n"
+    assert until_gone(process.pid) == []
+
+
+@linux
+@pytest.mark.parametrize("start", ["forked", "spawned"], indirect=True)
+def test_they_are_forked_only_where_there_are_no_threads(start: Start, request: pytest.FixtureRequest) -> None:
+    process = start(workers=2)
+    wait_for(process, 10)
+    commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in members(process.pid)]
+    is_forked = request.node.callspec.params["start"] == "forked"
+    assert (len(commands) == 3 and len(set(commands)) == 1) == is_forked
+
+
+@linux
+def test_a_worker_ends_at_a_sigterm_of_its_own_and_the_parent_says_so(start: Start) -> None:
+    process = start(workers=2)
+    wait_for(process, 10)
+    os.kill(max(set(members(process.pid)) - {process.pid}), signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.startswith("error: an encoding process died")
+    assert "Traceback" not in err
     assert until_gone(process.pid) == []
 
 

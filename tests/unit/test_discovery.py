@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from optimind.discovery import Catalogue, Extension, discover
+from optimind.discovery import ENGINE_KINDS, KINDS, Catalogue, Extension, discover
 from optimind.errors import PluginError
 from optimind.plugin_api import Plugin, Sink, Source
 
@@ -20,6 +20,23 @@ def test_built_in_extensions_are_found() -> None:
     assert {"device", "file", "folder", "http", "rtsp"} <= set(catalogue.names("source"))
     assert "face_recognition" in catalogue.names("detector")
     assert "face_recognition" in catalogue.names("embedder")
+
+
+def test_of_some_kinds_only_those_are_looked_for() -> None:
+    catalogue = discover(None, ENGINE_KINDS)
+    assert {kind for kind in KINDS if catalogue.names(kind)} == set(ENGINE_KINDS)
+    assert catalogue.names("detector") == discover().names("detector")
+    assert catalogue.get("embedder", "dlib") is discover().get("embedder", "dlib")
+
+
+def test_the_users_own_files_run_once(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    code = f"from pathlib import Path\nruns = Path({str(runs)!r})\nruns.write_text(runs.read_text() + 'x')\n"
+    runs.write_text("")
+    (tmp_path / "counted.py").write_text(code)
+    for kinds in (tuple(KINDS), ENGINE_KINDS, ENGINE_KINDS):
+        discover(tmp_path, kinds)
+    assert runs.read_text() == "x"
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -69,3 +70,19 @@ def test_lines_in_a_log(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         "9 of 60 photographs, about 51 s left",
         "19 of 60 photographs, about 41 s left",
     ]
+
+
+def test_a_terminal_has_a_bar_and_no_thread_draws_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    threads = threading.active_count()
+    with photograph_progress() as on_progress:
+        on_progress(1, 60)
+        assert threading.active_count() == threads
+        on_progress(60, 60)
+    shown = capsys.readouterr().err
+    assert "photographs" in shown
+    assert "60/60" in shown

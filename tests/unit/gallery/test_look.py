@@ -43,16 +43,16 @@ def photograph(folder: Path, width: int, height: int, *faces: tuple[int, int, in
 @pytest.mark.parametrize(
     ("size", "face_px", "shown"),
     [
-        ((130, 110), 100, [130]),  # small: as it is
-        ((300, 200), 150, [144]),  # a portrait: a glance is enough
-        ((300, 200), 100, [144, 300]),  # small in the glance: a smaller one beside it could matter
-        ((1200, 900), 500, [144]),
-        ((1200, 900), 300, [144, 480]),
-        ((1200, 900), 120, [144, 480, 1200]),
-        ((1200, 900), 60, [144, 480, 1200]),
-        ((6000, 4500), 3000, [144]),
-        ((1200, 900), 0, [144, 480, 1200]),  # nobody, and no use in enlarging it
-        ((400, 300), 0, [144, 400, 800]),  # nobody: perhaps the face is too small
+        ((120, 110), 100, [120]),  # small: as it is
+        ((300, 200), 150, [121]),  # a portrait: a glance is enough
+        ((300, 200), 110, [121, 200]),  # small in the glance: a smaller one beside it could matter
+        ((1200, 900), 500, [121]),
+        ((1200, 900), 300, [121, 200]),
+        ((1200, 900), 120, [121, 200, 480]),
+        ((1200, 900), 60, [121, 200, 480, 1200]),
+        ((6000, 4500), 3000, [121]),
+        ((1200, 900), 0, [121, 200, 480, 1200]),  # nobody, and no use in enlarging it
+        ((400, 300), 0, [121, 200, 400, 800]),  # nobody: perhaps the face is too small
     ],
 )
 def test_it_looks_no_closer_than_needed(tmp_path: Path, size: tuple[int, int], face_px: int, shown: list[int]) -> None:
@@ -61,6 +61,42 @@ def test_it_looks_no_closer_than_needed(tmp_path: Path, size: tuple[int, int], f
     outcome = look_at(photograph(tmp_path, *size, *faces), detector, FakeEmbedder.create())
     assert detector.shown == shown
     assert outcome.reason == ("" if face_px else "no_face")
+
+
+class Hasty(Watched):
+    """Notes the sizes at which only a portrait is looked for as well."""
+
+    def __init__(self, *phantoms: int) -> None:
+        super().__init__(*phantoms)
+        self.hasty: list[int] = []
+
+    def find_portrait(self, image: Image) -> Detections:
+        self.hasty.append(image.shape[1])
+        return super().find_portrait(image)
+
+
+@pytest.mark.parametrize(
+    ("size", "faces", "phantoms", "widths"),
+    [
+        ((300, 200), [(3, 10, 10, 150)], (), ([121], [])),
+        ((300, 200), [(3, 10, 10, 150)], (121,), ([121], [144])),  # there is no other after all
+        ((300, 200), [(3, 145, 45, 150)], (121, 144), ([121], [144, 163])),
+        ((400, 200), [(3, 10, 10, 170), (4, 200, 10, 170)], (), ([121], [144, 163])),
+        ((220, 200), [(3, 10, 10, 60), (4, 110, 10, 60)], (), ([121, 200], [220, 249])),  # never more than all pixels
+        ((120, 110), [(3, 10, 10, 100)], (), ([], [120])),
+    ],
+)
+def test_where_a_glance_shows_several_the_detector_decides(
+    tmp_path: Path,
+    size: tuple[int, int],
+    faces: list[tuple[int, int, int, int]],
+    phantoms: tuple[int, ...],
+    widths: tuple[list[int], list[int]],
+) -> None:
+    detector = Hasty(*phantoms)
+    outcome = look_at(photograph(tmp_path, *size, *faces), detector, FakeEmbedder.create())
+    assert (detector.hasty, [width for width in detector.shown if width not in detector.hasty]) == widths
+    assert outcome.reason == ("several_faces" if len(faces) > 1 else "")
 
 
 class Turned(FakeDetector):
@@ -101,7 +137,7 @@ def test_what_is_seen_at_one_size_only_is_no_second_person(tmp_path: Path) -> No
     path = photograph(tmp_path, 400, 300, (3, 60, 100, 80))
     once, twice = Watched(400), Watched(400, 452)
     assert look_at(path, once, FakeEmbedder.create()).reason == ""
-    assert once.shown == [144, 400, 452]
+    assert once.shown == [121, 200, 400, 452]
     assert look_at(path, twice, FakeEmbedder.create()).reason == "several_faces"
 
 

@@ -161,15 +161,6 @@ def test_bad_light_is_found(portrait: Image, change: Callable[[Image], Image], g
     assert (light(change(portrait), FACE) >= MIN_LIGHT) is good
 
 
-def test_pose_is_that_of_the_main_face() -> None:
-    picture, found = blank(400, 200), faces(30, 100)
-    for x1, _, x2, _ in found.xyxy.astype(int):
-        paint_face(picture, 1, x1, 0, x2 - x1)
-    verdict = judge(picture, Detections(found.xyxy, found.confidence, None, np.array([0.9, 0.2])), 1.0)
-    assert isinstance(verdict, MainFace)
-    assert verdict.frontality == 0.2
-
-
 def test_a_small_face_is_not_taken_for_a_blurred_one(portrait: Image) -> None:
     scale = 40 / 225
     small = np.asarray(cv2.resize(portrait, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), dtype=np.uint8)

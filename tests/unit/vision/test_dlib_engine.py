@@ -16,7 +16,7 @@ import pytest
 import skimage.data
 from pydantic import ValidationError
 
-from optimind.core.geometry import sizes
+from optimind.core.geometry import iou, sizes
 from optimind.plugin_api import Detections, EngineError, Image
 from optimind.testing.engines import blank
 from optimind.vision import _dlib_files, _dlib_graphs, dlib_engine
@@ -84,6 +84,51 @@ def test_it_tells_who_looks_into_the_camera(portrait: Image, shared: Path) -> No
     many = sorted((shared / "data" / "faces").glob("A*/*_0001.jpg"))[:40]
     told = [detector.detect(np.asarray(cv2.imread(str(path)), dtype=np.uint8)).frontality for path in many]
     assert 0.6 < float(np.median(np.concatenate([one for one in told if one is not None]))) < 1.0
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_the_pose_is_told_by_the_points_of_the_embedding(portrait: Image, mirror: bool) -> None:
+    faces = DlibDetector.create(66, DlibSettings()).detect(portrait)
+    embedder = DlibEmbedder.create(DlibSettings(mirror=mirror))
+    vectors, frontality = embedder.embed_with_pose(portrait, faces)
+    assert np.array_equal(vectors, embedder.embed(portrait, faces))
+    assert faces.frontality is not None
+    assert np.array_equal(frontality, faces.frontality)
+    nobody, nothing = embedder.embed_with_pose(portrait, faces[:0])
+    assert (nobody.shape, nothing.shape) == ((0, 128), (0,))
+
+
+def test_a_portrait_is_found_quickly(shared: Path) -> None:
+    detector = DlibDetector.create(66, DlibSettings(precision="int8"))
+    overlaps = []
+    for image in _photographs(shared):
+        usual, quick = detector.detect(image), detector.find_portrait(image)
+        if len(usual) == len(quick) == 1:
+            overlaps.append(float(iou(usual.xyxy, quick.xyxy)[0, 0]))
+    assert len(overlaps) >= 40
+    assert np.mean(np.array(overlaps) > 0.6) >= 0.97
+
+
+@pytest.mark.parametrize(
+    ("confidences", "given"),
+    [
+        ([], []),
+        ([1.0], [1.0]),
+        ([1.0, 0.3, -0.5], [1.0, 0.3, -0.5]),  # what may be another face
+        ([1.0, -0.7], [1.0]),
+        ([-0.5], []),  # nothing that is surely one
+        ([-0.1, -0.2], []),
+    ],
+)
+def test_what_is_nearly_a_face_is_never_given_alone(confidences: list[float], given: list[float]) -> None:
+    class Stub:
+        def glance(self, image: Image, threshold: float) -> tuple[Any, Any]:
+            seen = np.array([one for one in confidences if one > threshold], dtype=float)
+            return np.tile([10.0, 10.0, 90.0, 90.0], (len(seen), 1)), seen
+
+    stub: Any = Stub()
+    found = DlibDetector(stub, stub, 66, 0.0).find_portrait(blank(100, 100))
+    assert found.confidence.tolist() == given
 
 
 def test_many_faces_at_once_are_each_embedded(portrait: Image, plain: DlibEmbedder) -> None:

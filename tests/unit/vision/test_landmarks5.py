@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from optimind.plugin_api import Image
 from optimind.vision._dlib_files import LANDMARKS
-from optimind.vision._dlib_trees import read_shape_predictor
-from optimind.vision._landmarks5 import Landmarks5
+from optimind.vision._dlib_trees import ShapePredictor, read_shape_predictor
+from optimind.vision._landmarks5 import _MEAN_COLOUR, Landmarks5, _Cascade, _leaf
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +73,61 @@ def test_a_view_of_another_picture_is_accepted(landmarks: Landmarks5, mosaic: Im
     boxes = _boxes(9)
     mirrored = mosaic[:, ::-1]
     assert np.array_equal(landmarks.find(mirrored, boxes), landmarks.find(np.ascontiguousarray(mirrored), boxes))
+
+
+@pytest.mark.parametrize("side", ["wide", "high"])
+def test_a_picture_larger_than_opencv_looks_pixels_up_in(landmarks: Landmarks5, mosaic: Image, side: str) -> None:
+    portrait, boxes = mosaic[:250, :250], _boxes(1)
+    before = np.zeros((250, 40_000, 3) if side == "wide" else (40_000, 250, 3), dtype=np.uint8)
+    axis, shift = (1, (40_000, 0)) if side == "wide" else (0, (0, 40_000))
+    large = np.concatenate([before, portrait], axis=axis)
+    outside = np.array([[-500, -500, -400, -400]])
+    found = landmarks.find(large, np.vstack([boxes + np.tile(shift, 2), outside]))
+    alone = np.concatenate([landmarks.find(portrait, boxes) + shift, landmarks.find(portrait, outside)])
+    assert np.abs(found - alone).max() < 1e-6
+
+
+def test_the_leaf_is_the_one_that_a_walk_down_the_tree_reaches() -> None:
+    random, trees, pixels, faces = np.random.default_rng(8), 40, 30, 8
+    predictor = ShapePredictor(
+        mean_shape=np.zeros((5, 2), np.float32),
+        anchors=np.zeros((1, pixels), np.uint8),
+        deltas=np.zeros((1, pixels, 2), np.float32),
+        first=random.integers(0, pixels, (1, trees, 15)).astype(np.uint16),
+        second=random.integers(0, pixels, (1, trees, 15)).astype(np.uint16),
+        threshold=random.integers(-100, 101, (1, trees, 15)).astype(np.int16),
+        leaves=random.random((1, trees, 16, 10)).astype(np.float32),
+    )
+    brightness = random.integers(0, 256, (pixels, faces))
+    expected = np.zeros((trees, faces, 10), np.float32)
+    for tree in range(trees):
+        for face in range(faces):
+            node = 0
+            while node < 15:
+                first, second = predictor.first[0, tree, node], predictor.second[0, tree, node]
+                left = brightness[first, face] - brightness[second, face] > predictor.threshold[0, tree, node]
+                node = 2 * node + (1 if left else 2)
+            expected[tree, face] = predictor.leaves[0, tree, node - 15]
+    cascade = _Cascade.prepared(predictor, 0)
+    numbers = np.arange(256)[:, None].repeat(faces, axis=1)
+    brighter, darker, by_more_than = np.vstack([brightness, numbers])[cascade.compared]
+    yes = (brighter - darker > by_more_than).astype(np.uint8)
+    leaf = _leaf(yes.reshape(15, -1)).reshape(trees, faces)
+    assert np.array_equal(cascade.leaves[leaf + 16 * np.arange(trees)[:, None]], expected)
+
+
+def test_the_brightness_is_cut_off_as_dlibs() -> None:
+    sums = np.arange(766)
+    blue = np.minimum(sums, 255)
+    green = np.minimum(sums - blue, 255)
+    colours = np.stack([blue, green, sums - blue - green], axis=1).astype(np.uint8)[None]
+    assert np.array_equal(cv2.transform(colours, _MEAN_COLOUR).ravel(), sums // 3)
+
+
+def test_leaves_are_added_in_the_order_of_the_trees() -> None:
+    random = np.random.default_rng(9)
+    rows = (random.normal(size=(501, 320)) * 10.0 ** random.integers(-4, 3, (501, 320))).astype(np.float32)
+    total = rows[0].copy()
+    for row in rows[1:]:
+        total += row
+    assert np.array_equal(cv2.reduce(rows, 0, cv2.REDUCE_SUM)[0], total)

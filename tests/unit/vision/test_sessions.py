@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import pytest
 
 from optimind.plugin_api import EngineError
+from optimind.vision import _sessions
 from optimind.vision._sessions import open_session, thread_count
 
 
@@ -29,15 +29,8 @@ def test_threads(monkeypatch: pytest.MonkeyPatch, wanted: int | None, told: str 
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if told is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", told)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(5)), raising=False)
+    monkeypatch.setattr(_sessions, "available_cores", lambda: 5)
     assert thread_count(wanted) == expected
-
-
-def test_threads_where_no_affinity_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert thread_count(None) == 1
 
 
 def test_a_network_is_opened_from_a_file_or_its_content(shared: Path) -> None:
