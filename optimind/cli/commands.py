@@ -1,26 +1,37 @@
-"""All commands by name."""
+"""All commands by name; each is imported when it is called, so that none waits for what only another needs."""
 
 from __future__ import annotations
 
 import typer
 
-from optimind.cli import attendance, calibrate, check, config, encode, evaluate, extensions, models, run
+from optimind.cli.lazy_group import group_of
+from optimind.cli.loading import load
 
 __all__ = ["app"]
 
+_COMMANDS = {
+    "check": "optimind.cli.check:check",
+    "encode": "optimind.cli.encode:encode",
+    "run": "optimind.cli.run:run",
+    "attendance": "optimind.cli.attendance:attendance",
+    "evaluate": "optimind.cli.evaluate:evaluate",
+    "placement": "optimind.cli.placement:placement",
+    "plugins": "optimind.cli.extensions:app",
+    "config": "optimind.cli.config:app",
+    "models": "optimind.cli.models:app",
+}
+
 app = typer.Typer(
+    cls=group_of(_COMMANDS),
     help="Attendance from cameras: enrol photographs, recognise live, keep the register.",
     no_args_is_help=False,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-app.callback(invoke_without_command=True)(run.default)
-app.command("check")(check.check)
-app.command("encode")(encode.encode)
-app.command("run")(run.run)
-app.command("attendance")(attendance.attendance)
-app.command("evaluate")(evaluate.evaluate)
-app.add_typer(extensions.app, name="plugins")
-app.add_typer(config.app, name="config")
-models.app.command("calibrate")(calibrate.calibrate)
-app.add_typer(models.app, name="models")
+
+
+@app.callback(invoke_without_command=True)
+def default(context: typer.Context) -> None:
+    """Without a command: check, then run on config.yaml."""
+    if context.invoked_subcommand is None:
+        load("optimind.cli.run").check_and_run()

@@ -1,9 +1,9 @@
 """The settings: typed, checked when they are read, every fault named with file, line, key and its mend."""
 
+from optimind.config.cameras import CameraSettings, LineSettings, ZoneSettings
 from optimind.config.database_url import sqlite_url
 from optimind.config.loader import DEFAULT_FILE, load_config
 from optimind.config.models import (
-    CameraSettings,
     Config,
     DetectionSettings,
     DisplaySettings,
@@ -17,8 +17,10 @@ __all__ = [
     "Config",
     "DetectionSettings",
     "DisplaySettings",
+    "LineSettings",
     "RecognitionSettings",
     "StorageSettings",
+    "ZoneSettings",
     "load_config",
     "sqlite_url",
 ]

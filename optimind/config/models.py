@@ -1,6 +1,5 @@
 """What config.yaml may say: every setting with its type, range and default."""
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,7 +10,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     PrivateAttr,
@@ -19,22 +17,21 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
     ValidationInfo,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
     field_validator,
 )
-from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+from pydantic_core import PydanticCustomError
 
+from optimind.config.cameras import Cameras
 from optimind.config.database_url import anchored_url, sqlite_url
 from optimind.config.document import Document, KeyPath, key_text
+from optimind.config.section import Section, no_truth, written_or_kept
 from optimind.config.validation import SettingsModel, validate
 from optimind.config.wording import closest, did_you_mean, is_secret_key
 from optimind.config.zones import known_zones, local_zone, zone_of
 from optimind.errors import ConfigError
-from optimind.plugin_api import Secret, Settings, mask_url
+from optimind.plugin_api import Secret, mask_url
 
 __all__ = [
-    "CameraSettings",
     "Config",
     "DetectionSettings",
     "DisplaySettings",
@@ -42,90 +39,35 @@ __all__ = [
     "StorageSettings",
 ]
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _SECTIONS = {"plugin": "plugins", "sink": "sinks"}
 
 
-class _Section(Settings):
-    model_config = ConfigDict(validate_default=True, allow_inf_nan=False)
+class DetectionSettings(Section):
+    """When and how small a face is looked for. ``min_face_px``: pixels of the camera's picture.
+
+    ``cpu_cores`` is how many processor cores the whole run may use on average; None: one a camera, as far as there are
+    cores.
+    """
+
+    min_face_px: Annotated[int, BeforeValidator(no_truth)] = Field(default=45, ge=20, le=1000)
+    scan_interval_s: Annotated[float, BeforeValidator(no_truth)] = Field(default=1.0, ge=0.05, le=60)
+    quiet_interval_s: Annotated[float, BeforeValidator(no_truth)] = Field(default=15.0, ge=0.05, le=600)
+    follow_interval_s: Annotated[float, BeforeValidator(no_truth)] = Field(default=1.0, ge=0.05, le=2)
+    cpu_cores: Annotated[float | None, BeforeValidator(no_truth)] = Field(default=None, ge=0.1, le=256)
 
 
-def _no_truth(value: Any) -> Any:
-    # YAML reads "yes" and "on" as true, and Python would count that as 1.
-    if isinstance(value, bool):
-        raise PydanticCustomError("number_wanted", "is yes or no; write a number here")
-    return value
-
-
-def _camera_id(value: str) -> str:
-    if not _ID.fullmatch(value):
-        raise PydanticCustomError(
-            "camera_id", "is no camera id; use letters, digits, - _ and . only, a letter or digit first, at most 64"
-        )
-    return value
-
-
-def _source(value: Any, info: ValidationInfo) -> Any:
-    """A device number or text; the path of a recording beside the settings file is made absolute."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise PydanticCustomError(
-            "text_wanted", "is no camera; write a device number (0 is the first), a path or a URL, in quotes"
-        )
-    if value == "" or (isinstance(value, int) and value < 0):
-        raise PydanticCustomError("no_source", "is no camera; the first device is 0, others are a path or a URL")
-    base = (info.context or {}).get("base")
-    if isinstance(value, str) and base is not None and "://" not in value:
-        beside = Path(base) / value
-        try:
-            return str(beside) if not value.isdecimal() and beside.exists() else value
-        except (OSError, ValueError):  # longer than a path can be
-            return value
-    return value
-
-
-def _source_form(value: Any) -> str:
-    return "kept" if isinstance(value, dict | Secret) else "written"
-
-
-CameraSource = Annotated[
-    Annotated[int | str, BeforeValidator(_source), Tag("written")] | Annotated[Secret, Tag("kept")],
-    Discriminator(_source_form),
-]
-
-
-class CameraSettings(_Section):
-    """A camera. ``source`` is a device number, a path, a URL, or where such a text is kept."""
-
-    id: Annotated[str, AfterValidator(_camera_id)]
-    source: CameraSource
-
-    def spec(self) -> str:
-        """The source as text, for :meth:`Source.accepts`. It may hold a password: never log it unmasked.
-
-        Raises :class:`ConfigError` where it is kept elsewhere and cannot be read.
-        """
-        return self.source.reveal().strip() if isinstance(self.source, Secret) else str(self.source)
-
-
-class DetectionSettings(_Section):
-    """When and how small a face is looked for. ``min_face_px``: pixels of the camera's picture."""
-
-    min_face_px: Annotated[int, BeforeValidator(_no_truth)] = Field(default=45, ge=20, le=1000)
-    scan_interval_s: Annotated[float, BeforeValidator(_no_truth)] = Field(default=0.5, ge=0.05, le=60)
-
-
-class RecognitionSettings(_Section):
+class RecognitionSettings(Section):
     """When a face counts as a person.
 
     ``fpir`` is how many of all strangers may get a name, 0-1; ``max_distance`` takes its place for an engine without a
     calibration. That one and ``min_margin`` are plain distances, the other two count pictures.
     """
 
-    fpir: Annotated[float, BeforeValidator(_no_truth)] = Field(default=0.01, ge=0.0001, le=0.5)
-    max_distance: Annotated[float, BeforeValidator(_no_truth)] = Field(default=0.48, ge=0.1, le=1.0)
-    min_margin: Annotated[float, BeforeValidator(_no_truth)] = Field(default=0.03, ge=0, le=1)
-    min_samples: Annotated[int, BeforeValidator(_no_truth)] = Field(default=3, ge=1, le=50)
-    max_samples: Annotated[int, BeforeValidator(_no_truth)] = Field(default=8, ge=1, le=500)
+    fpir: Annotated[float, BeforeValidator(no_truth)] = Field(default=0.01, ge=0.0001, le=0.5)
+    max_distance: Annotated[float, BeforeValidator(no_truth)] = Field(default=0.48, ge=0.1, le=1.0)
+    min_margin: Annotated[float, BeforeValidator(no_truth)] = Field(default=0.03, ge=0, le=1)
+    min_samples: Annotated[int, BeforeValidator(no_truth)] = Field(default=3, ge=1, le=50)
+    max_samples: Annotated[int, BeforeValidator(no_truth)] = Field(default=8, ge=1, le=500)
 
     @field_validator("max_samples")
     @classmethod
@@ -151,7 +93,7 @@ def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
 
 
-class DisplaySettings(_Section):
+class DisplaySettings(Section):
     """What is seen on the machine itself. ``window``: ``auto`` opens it where there is a screen."""
 
     window: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch)] = "auto"
@@ -170,11 +112,11 @@ def _database(value: Any, info: ValidationInfo) -> Any:
 
 DatabaseUrl = Annotated[
     Annotated[str, BeforeValidator(_database), Tag("written")] | Annotated[Secret, Tag("kept")],
-    Discriminator(_source_form),
+    Discriminator(written_or_kept),
 ]
 
 
-class StorageSettings(_Section):
+class StorageSettings(Section):
     """Where the ledger is. ``url`` None: SQLite in the data folder."""
 
     url: DatabaseUrl | None = None
@@ -203,32 +145,6 @@ def _timezone(value: str) -> str:
     return value
 
 
-def _distinct(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
-    """Refuse a camera id that another camera has, together with whatever else is wrong with the cameras."""
-    faults: list[InitErrorDetails] = []
-    seen: dict[str, int] = {}
-    for index, camera in enumerate(value if isinstance(value, list) else ()):
-        name = camera.get("id") if isinstance(camera, dict) else getattr(camera, "id", None)
-        first = seen.setdefault(str(name), index)
-        if name is not None and first != index:
-            message = f"camera {first + 1} is called this too; rename one of them"
-            fault = PydanticCustomError("camera_twice", "{message}", {"message": message})
-            faults.append(InitErrorDetails(type=fault, loc=(index, "id"), input=name))
-    try:
-        cameras = handler(value)
-    except ValidationError as error:
-        faults += [_raised_again(detail) for detail in error.errors(include_url=False)]
-    if faults:
-        raise ValidationError.from_exception_data("cameras", faults)
-    return cameras
-
-
-def _raised_again(detail: ErrorDetails) -> InitErrorDetails:
-    context = detail.get("ctx", {})
-    fault = PydanticCustomError(detail["type"], "{_message}", {**context, "_message": detail["msg"]})
-    return InitErrorDetails(type=fault, loc=detail["loc"], input=detail["input"])
-
-
 def _not_sheets(sinks: dict[str, Any]) -> dict[str, Any]:
     if "sheets" in sinks:
         raise PydanticCustomError(
@@ -243,10 +159,10 @@ _SHEETS_WITHOUT_A_SPREADSHEET = ("enabled", "credentials", "endpoint", "workshee
 """What may stand under ``sheets`` while no spreadsheet is named, and nothing is sent."""
 
 
-class Config(_Section):
+class Config(Section):
     """All settings. Relative paths were taken from the settings file's folder when it was loaded."""
 
-    cameras: Annotated[list[CameraSettings], WrapValidator(_distinct)] = Field(default_factory=list)
+    cameras: Cameras = Field(default_factory=list)
     engine: str = Field(default="auto", min_length=1)
     engines: dict[str, ExtensionSection] = Field(default_factory=dict)
     gallery: Path = Path("encodings/gallery.pickle")
@@ -367,10 +283,12 @@ def _shown(value: Any, key: str = "") -> Any:
     if isinstance(value, Secret):
         return value.model_dump()
     if isinstance(value, BaseModel):
-        return {name: _shown(getattr(value, name), name) for name in type(value).model_fields}
+        # Under the keys that the file knows: "from" is a word that Python keeps for itself.
+        fields = type(value).model_fields.items()
+        return {field.alias or name: _shown(getattr(value, name), name) for name, field in fields}
     if isinstance(value, dict):
         return {name: _shown(item, str(name)) for name, item in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [_shown(item, key) for item in value]
     if isinstance(value, str):
         return "***" if is_secret_key(key) else mask_url(value)

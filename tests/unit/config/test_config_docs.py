@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from optimind.config import CameraSettings, Config, load_config
+from optimind.config import Config, load_config
 from optimind.plugin_api import Secret
 from optimind.plugins.attendance import AttendanceSettings
 from optimind.sinks.sheets import SheetsSettings
@@ -24,18 +24,22 @@ OFF = re.compile(r"^#(?=\S|  )", re.MULTILINE)
 
 def every_field(model: type[BaseModel] = Config, prefix: str = "") -> list[tuple[str, FieldInfo]]:
     found = []
-    for name, field in model.model_fields.items():
+    for python_name, field in model.model_fields.items():
+        name = field.alias or python_name
         found.append((f"{prefix}{name}", field))
-        if is_group(field):
-            found += every_field(field.annotation, f"{prefix}{name}.")  # type: ignore[arg-type]  # a group is a model
-        if CameraSettings in get_args(field.annotation):
-            found += every_field(CameraSettings, f"{prefix}{name}[].")
+        dots = "[]." if get_origin(field.annotation) is list else "."
+        for group in groups_in(field):
+            found += every_field(group, f"{prefix}{name}{dots}")
     return found
 
 
+def groups_in(field: FieldInfo) -> list[type[BaseModel]]:
+    kinds = (field.annotation, *get_args(field.annotation))
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not Secret]
+
+
 def is_group(field: FieldInfo) -> bool:
-    kind = field.annotation
-    return isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not Secret
+    return field.annotation in groups_in(field)
 
 
 # The settings of the extensions that come with OptiMind stand in the same file and on the same page.
@@ -122,6 +126,8 @@ def test_what_stands_behind_the_engines_is_what_holds_without_it(everything_on: 
 def test_the_example_with_everything_on(everything_on: Config, tmp_path: Path) -> None:
     assert [camera.id for camera in everything_on.cameras] == ["camera-1", "room-101", "room-102", "room-103"]
     assert isinstance(everything_on.cameras[2].source, Secret)
+    assert [zone.kind for zone in everything_on.cameras[0].places()] == ["seat", "door", "ignore"]
+    assert everything_on.cameras[0].in_out_line() is not None
     assert everything_on.enabled("sink", "sheets")
     sheets = everything_on.section(SheetsSettings, ("sheets",))
     assert sheets == SheetsSettings(spreadsheet=sheets.spreadsheet, credentials=sheets.credentials)

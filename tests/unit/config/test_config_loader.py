@@ -73,7 +73,7 @@ engine: dlib
 gallery: g.pickle
 data: /srv/optimind
 timezone: Europe/Berlin
-detection: {min_face_px: 60, scan_interval_s: 1}
+detection: {min_face_px: 60, scan_interval_s: 2, quiet_interval_s: 20, follow_interval_s: 0.5, cpu_cores: 1.5}
 recognition: {max_distance: 0.4, min_margin: 0, min_samples: 1, max_samples: 1}
 display: {window: off}
 log_level: DEBUG
@@ -90,7 +90,13 @@ plugins_folder: mine
     assert config.data == Path("/srv/optimind")
     assert config.plugins_folder == tmp_path / "mine"
     assert config.zone().key == "Europe/Berlin"
-    assert config.detection.model_dump() == {"min_face_px": 60, "scan_interval_s": 1.0}
+    assert config.detection.model_dump() == {
+        "min_face_px": 60,
+        "scan_interval_s": 2.0,
+        "quiet_interval_s": 20.0,
+        "follow_interval_s": 0.5,
+        "cpu_cores": 1.5,
+    }
     assert config.recognition.max_samples == 1
     assert (config.display.window, config.log_level) == ("off", "debug")
     assert config.storage.url == f"sqlite:///{tmp_path / 'ledger/o.db'}"

@@ -255,7 +255,10 @@ sheets: {spreadsheet: x, credentials: {file: key.json}}
     assert "hunter2" not in shown
     values = yaml.safe_load(shown)
     assert set(values) == set(Config.model_fields)
-    assert values["cameras"] == [{"id": "a", "source": "rtsp://***@h/x"}, {"id": "b", "source": {"env": "DOOR"}}]
+    assert [(camera["id"], camera["source"]) for camera in values["cameras"]] == [
+        ("a", "rtsp://***@h/x"),
+        ("b", {"env": "DOOR"}),
+    ]
     assert values["sinks"]["hook"]["to"] == [{"api_key": "***"}]
     assert values["sheets"]["credentials"] == {"file": "key.json"}
     assert loaded(tmp_path, shown).shown() == shown

@@ -61,9 +61,9 @@ def test_a_misspelling_in_any_script_is_understood(data: st.DataObject) -> None:
     letter = data.draw(st.characters(exclude_categories=["C"]))
     wrong = data.draw(st.sampled_from(sorted(set(one_edit_away(key, letter)) - set(model.model_fields) - {""})))
     said = unknown_key(model, (wrong,))
-    assert any(
-        f'did you mean "{other}"?' in said for other in model.model_fields if wrong in set(one_edit_away(other, letter))
-    )
+    # "enginse" is one exchange from "engines" and one letter more than "engine": either is right.
+    near = [other for other in model.model_fields if wrong in set(one_edit_away(other, letter + wrong))]
+    assert any(f'did you mean "{other}"?' in said for other in near)
 
 
 @pytest.mark.parametrize(
