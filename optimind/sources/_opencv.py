@@ -169,12 +169,18 @@ class OpenCvSource(Source):
         started = time.monotonic()
         failures = 0
         while not self._close_wanted:
+            asked_s = time.monotonic()
             ok, picture = capture.read()
+            now_s = time.monotonic()
+            if self.live and self._index and now_s - asked_s >= self._read_timeout_s:
+                # A picture that comes now is an old one: when FFmpeg gives up waiting it hands out those that its
+                # decoder held back, one a time limit, and a camera that hangs would seem to be alive.
+                raise self._lost(now_s - started)
             if ok and picture is not None and picture.size:
                 self._unreadable += failures
                 return to_bgr(picture)
             failures += 1
-            waited_s = time.monotonic() - started
+            waited_s = now_s - started
             if not self.live and (self._all_played() or failures >= RECORDING_ATTEMPTS):
                 return None
             if waited_s >= self._read_timeout_s or failures >= LIVE_ATTEMPTS:
@@ -251,12 +257,17 @@ class OpenCvSource(Source):
         )
 
 
-def capture_with_timeouts(target: str, open_timeout_s: float, read_timeout_s: float) -> cv2.VideoCapture:
-    """Open a file or URL with FFmpeg. (Left to choose, OpenCV takes ``img_01.jpg`` for a numbered series.)"""
+def capture_with_timeouts(
+    target: str, open_timeout_s: float, read_timeout_s: float, wishes: Sequence[int] = ()
+) -> cv2.VideoCapture:
+    """Open a file or URL with FFmpeg; ``wishes`` are more of OpenCV's properties and their values, in turn.
+
+    (Left to choose, OpenCV takes ``img_01.jpg`` for a numbered series.)
+    """
     limits: Sequence[int] = (
         cv2.CAP_PROP_OPEN_TIMEOUT_MSEC,
         max(1, round(open_timeout_s * 1000)),
         cv2.CAP_PROP_READ_TIMEOUT_MSEC,
         max(1, round(read_timeout_s * 1000)),
     )
-    return cv2.VideoCapture(target, cv2.CAP_FFMPEG, limits)
+    return cv2.VideoCapture(target, cv2.CAP_FFMPEG, (*limits, *wishes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import http.client
+import re
 import socket
 import ssl
 import urllib.error
@@ -16,6 +17,8 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from optimind.plugin_api import SourceError, UsageError, mask_url
 
 _DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+# The names of RTP's codecs (IANA) that FFmpeg takes apart; those with a fixed number need no name.
+_CODECS = re.compile(r"AV1|DV|H26[1345]|H263-\d+|JPEG|MP2T|MP4V-ES|MPV|RAW|THEORA|VC2|VP[89]|X-QT", re.IGNORECASE)
 
 
 def check_url(url: str) -> None:
@@ -32,15 +35,33 @@ def check_url(url: str) -> None:
         )
 
 
+def knock(url: str, timeout_s: float) -> None:
+    """Connect to the URL's host and port and hang up. Raises ``SourceError`` where nothing answers there in time."""
+    parts = urlsplit(url)
+    scheme = parts.scheme.lower()
+    host = parts.hostname or ""
+    if scheme in urllib.request.getproxies() and not urllib.request.proxy_bypass(host):
+        return  # only the proxy can reach it
+    try:
+        socket.create_connection((host, parts.port or _DEFAULT_PORTS[scheme]), timeout_s).close()
+    except (OSError, ValueError) as error:
+        raise _unreachable(url, error) from None
+
+
 def explain_rtsp(url: str, timeout_s: float) -> SourceError:
     """Ask the RTSP server for its description of the stream; return why it cannot be shown."""
     try:
         answer = _describe(urlsplit(url), timeout_s)
     except (OSError, ValueError, http.client.HTTPException) as error:
         return _unreachable(url, error)
-    return _refusal(url, answer.status, answer.reason) or SourceError(
-        f"the camera {mask_url(url)} answers, but no picture came in time",
-        mend="check the stream's path and codec (H.264 and MJPEG always work), and how many viewers it allows at once",
+    return (
+        _refusal(url, answer.status, answer.reason)
+        or _undecodable(url, answer.description)
+        or SourceError(
+            f"the camera {mask_url(url)} answers, but no picture came in time",
+            mend="check the stream's path and codec (H.264 and MJPEG always work), and how many viewers it allows at "
+            "once",
+        )
     )
 
 
@@ -65,6 +86,11 @@ def explain_http(url: str, timeout_s: float) -> SourceError:
         return _unreachable(url, error.reason if isinstance(error.reason, OSError) else error)
     except (OSError, ValueError, http.client.HTTPException) as error:
         return _unreachable(url, error)
+    if kind.startswith("video/") or kind == "multipart/x-mixed-replace":
+        return SourceError(
+            f"the camera {mask_url(url)} sends its pictures in a form that cannot be decoded ({kind})",
+            mend="set the camera to MJPEG, or use its RTSP stream with H.264",
+        )
     return SourceError(
         f"the camera {mask_url(url)} answers, but what it sends ({kind}) is no video",
         mend="this may be the address of its web page: look in its manual for the address of the MJPEG or RTSP stream",
@@ -78,7 +104,7 @@ def _refusal(url: str, status: int, reason: str) -> SourceError | None:
         if urlsplit(url).username is None:
             return SourceError(
                 f"the camera {where} wants a user and a password ({status})",
-                mend="write them into the URL: scheme://user:password@host/path",
+                mend="write user:password@ before the host in the URL",
             )
         return SourceError(
             f"the camera {where} refuses this user and password ({status})",
@@ -125,6 +151,27 @@ class _Answer:
     status: int
     reason: str
     challenges: tuple[str, ...]
+    description: str
+
+
+def _undecodable(url: str, description: str) -> SourceError | None:
+    """Return what the stream's description (SDP) says against it; None where it says nothing of the kind."""
+    media = re.findall(r"^m=(\w+) \S+ \S+ (\d+)", description, re.MULTILINE)
+    formats = [number for kind, number in media if kind == "video"]
+    if media and not formats:
+        return SourceError(
+            f"the camera {mask_url(url)} sends no pictures at this path, only {' and '.join(k for k, _ in media)}",
+            mend="look in its manual for the path of the stream with pictures",
+        )
+    names = dict(re.findall(r"^a=rtpmap:(\d+) ([^/\s]+)", description, re.MULTILINE))
+    # A number without a name is one of the old codecs, all of which FFmpeg reads.
+    codecs = [names.get(number, "JPEG") for number in formats]
+    if not codecs or any(_CODECS.fullmatch(codec) for codec in codecs):
+        return None
+    return SourceError(
+        f"the camera {mask_url(url)} sends its pictures as {', '.join(codecs)}, which cannot be decoded",
+        mend="set the camera's codec to H.264",
+    )
 
 
 def _describe(parts: SplitResult, timeout_s: float) -> _Answer:
@@ -152,8 +199,9 @@ def _ask(connection: socket.socket, stream: BufferedReader, url: str, sequence: 
     if not version.startswith("RTSP/") or not code.isdigit():
         raise ConnectionError(0, "what answers there does not speak RTSP")
     headers = http.client.parse_headers(stream)
-    stream.read(min(int(headers.get("Content-Length", 0)), 65536))
-    return _Answer(int(code), reason, tuple(headers.get_all("WWW-Authenticate", [])))
+    body = stream.read(min(int(headers.get("Content-Length", 0)), 65536))
+    challenges = tuple(headers.get_all("WWW-Authenticate", []))
+    return _Answer(int(code), reason, challenges, body.decode("utf-8", errors="replace"))
 
 
 def _authorization(challenges: tuple[str, ...], url: str, user: str, password: str) -> str:

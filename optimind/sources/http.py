@@ -8,7 +8,6 @@ from typing import ClassVar
 import cv2
 
 from optimind.plugin_api import SourceError, mask_url
-from optimind.sources._opencv import capture_with_timeouts
 from optimind.sources._probe import explain_http
 from optimind.sources._url import UrlSource
 
@@ -22,6 +21,7 @@ class HttpSource(UrlSource):
     """
 
     name: ClassVar[str] = "http"
+    _streamed = False
 
     @classmethod
     def accepts(cls, spec: str) -> bool:
@@ -34,7 +34,7 @@ class HttpSource(UrlSource):
 
     def _connect(self) -> cv2.VideoCapture:
         self.live = True
-        return capture_with_timeouts(self.spec, self._open_timeout_s, self._read_timeout_s)
+        return super()._connect()
 
     def _opened(self, capture: cv2.VideoCapture) -> None:
         super()._opened(capture)
@@ -44,7 +44,8 @@ class HttpSource(UrlSource):
         return explain_http(self.spec, self._read_timeout_s)
 
     def _lost(self, waited_s: float) -> SourceError:
-        if self._index == 1 and waited_s < self._read_timeout_s:
+        self._streamed = self._streamed or self._index > 1
+        if self._index == 1 and not self._streamed and waited_s < self._read_timeout_s:
             return SourceError(
                 f"{self._what} sends one picture, not a stream",
                 mend="this is its snapshot address; look in its manual for the address of the MJPEG or RTSP stream",

@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
-import cv2
-
 from optimind.plugin_api import SourceError, mask_url
-from optimind.sources._opencv import capture_with_timeouts
 from optimind.sources._probe import explain_rtsp
 from optimind.sources._url import UrlSource
 
@@ -32,9 +29,6 @@ class RtspSource(UrlSource):
     @property
     def _what(self) -> str:
         return f"the camera {mask_url(self.spec)}"
-
-    def _connect(self) -> cv2.VideoCapture:
-        return capture_with_timeouts(self.spec, self._open_timeout_s, self._read_timeout_s)
 
     def _refused(self) -> SourceError:
         return explain_rtsp(self.spec, self._read_timeout_s)

@@ -124,6 +124,7 @@ def test_a_snapshot_address_is_recognised(camera: HttpCamera) -> None:
         ("auth", "ann:wr0ng@", "refuses this user and password"),
         ("nothing", "", "no stream at this path"),
         ("page", "", r"what it sends \(text/html\) is no video"),
+        ("strange.video", "", r"in a form that cannot be decoded \(video/x-strange\)"),
         ("hang-at-once", "", "timed out"),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from optimind.pipeline.capture import Replay
+from optimind.pipeline.replay import Replay
 from optimind.plugin_api import SourceError
 from optimind.sources.file import FileSource
 

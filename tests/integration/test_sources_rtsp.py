@@ -107,6 +107,26 @@ def test_why_a_camera_does_not_open(auth: str) -> None:
             assert refusal.value.mend
 
 
+@pytest.mark.parametrize("path", ["mjpeg", "vp8"])
+def test_other_codecs_come_too(camera: RtspCamera, path: str) -> None:
+    stream = source(camera.url(path))
+    stream.open()
+    frame = stream.read()
+    assert frame is not None
+    assert frame.image.shape == (240, 320, 3)
+    stream.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("sound", "sends no pictures at this path, only audio"), ("strange", "sends its pictures as JPEG2000, which")],
+)
+def test_a_stream_that_cannot_be_shown_is_told_apart(camera: RtspCamera, path: str, said: str) -> None:
+    with pytest.raises(SourceError, match=said) as refusal:
+        source(camera.url(path)).open()
+    assert refusal.value.mend
+
+
 def test_a_port_where_nobody_listens_is_said() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))

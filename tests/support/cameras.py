@@ -56,6 +56,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.ending.wait(30)
         elif kind == "page":
             self._send(b"<html>Welcome to your camera</html>", "text/html")
+        elif kind == "strange.video":
+            self._send(np.random.default_rng(7).bytes(50_000), "video/x-strange")
         elif kind == "snapshot":
             self._send(_jpeg(0), "image/jpeg")
         elif kind.endswith(".mp4") and self.server.recording is not None:
@@ -129,7 +131,8 @@ class HttpCamera:
     """A camera at ``http://127.0.0.1``; what it does is its path.
 
     ``stream``, ``auth`` (wants a password), ``hang`` and ``end`` (after ten pictures), ``hang-at-once``, ``garbage``,
-    ``some-garbage`` (every third picture), ``page``, ``snapshot``, ``recording.mp4`` and ``no-ranges.mp4``.
+    ``some-garbage`` (every third picture), ``page``, ``snapshot``, ``strange.video``, ``recording.mp4`` and
+    ``no-ranges.mp4``.
     """
 
     def __init__(self, recording: Path | None = None) -> None:
@@ -138,8 +141,12 @@ class HttpCamera:
         self._server.recording = recording
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
+    @property
+    def port(self) -> int:
+        return self._server.server_address[1]
+
     def url(self, path: str, credentials: str = "") -> str:
-        return f"http://{credentials}127.0.0.1:{self._server.server_address[1]}/{path}"
+        return f"http://{credentials}127.0.0.1:{self.port}/{path}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -162,7 +169,10 @@ def why_no_rtsp() -> str:
 
 
 class RtspCamera:
-    """A camera at ``rtsp://127.0.0.1/stream``, in a process of its own that can be killed, frozen and started again."""
+    """A camera at ``rtsp://127.0.0.1/stream``, in a process of its own that can be killed, frozen and started again.
+
+    It has other streams beside that one: see ``STREAMS`` in rtsp_server.py.
+    """
 
     def __init__(self, auth: str = "", port: int = 0) -> None:
         command = [SYSTEM_PYTHON, str(RTSP_SCRIPT), "--port", str(port)]

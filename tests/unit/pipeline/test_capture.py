@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimind.core.types import Frame, Image
-from optimind.pipeline.capture import Capture, FrameCounts, Replay
+from optimind.pipeline.capture import Capture
+from optimind.pipeline.replay import FrameCounts, Replay
 from optimind.plugin_api import SourceError, SourceNotFound
 from optimind.testing.sources import HANG, FakeSource
 
