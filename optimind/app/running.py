@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
 import time
@@ -14,21 +13,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from optimind.app.cameras import source_from
+from optimind.app.cameras import cameras_of, source_from
 from optimind.config import Config, sqlite_url
 from optimind.core.calibration import Calibration
 from optimind.core.identification import IdentificationLimits, Identifier
 from optimind.core.types import Gallery
+from optimind.core.zones import Zones
+from optimind.cores import available_cores
 from optimind.discovery import Catalogue, discover
 from optimind.engines import engine_for_gallery
-from optimind.errors import ConfigError, GalleryMissing, SourceNotFound, UsageError
+from optimind.errors import GalleryMissing, SourceNotFound
 from optimind.gallery import GalleryFile, load_gallery, to_core
-from optimind.pipeline.capture import Capture, Replay
+from optimind.pipeline.budget import CpuBudget
+from optimind.pipeline.capture import Capture
 from optimind.pipeline.delivery import DeliveryWorker
 from optimind.pipeline.host import PluginHost
+from optimind.pipeline.looking import Looker, LookSettings
 from optimind.pipeline.loop import CameraFeed, Loop, Watcher
 from optimind.pipeline.marks import MarkWriter
 from optimind.pipeline.recogniser import Recogniser, RecogniserSettings
+from optimind.pipeline.replay import Replay
 from optimind.pipeline.stages import StageTimes
 from optimind.pipeline.summary import attention, summarise
 from optimind.plugin_api import (
@@ -50,8 +54,10 @@ log = logging.getLogger(__name__)
 
 _FLUSH_S = 20.0
 """How long the end of a run waits for rows to leave; those that have not stay in the outbox."""
-_LIVE_EMBEDDINGS = 16
+_LIVE_EMBEDDINGS = 12
 """Faces embedded for one frame of a camera: 0.03 to 0.3 s of one core, by the engine, before the next picture."""
+_MOST_OF_ALL = 0.9
+"""Unless told otherwise a run leaves this machine a tenth of its processor."""
 
 
 def make_sheets_sink(config: Config) -> Any | None:
@@ -116,12 +122,13 @@ def run(
     """Recognise until the recordings end or ``stop`` is set. Raises OptiMindError where it cannot begin."""
     catalogue = discover(config.plugins_folder)
     gallery = _gallery(options.gallery or config.gallery)
-    sources = {camera: source_from(catalogue, camera, spec) for camera, spec in _cameras(config, options)}
+    cameras = cameras_of(config, options.sources)
+    sources = [source_from(catalogue, camera.id, camera.spec) for camera in cameras]
     plugins = _plugins(config, catalogue, PluginContext(session=options.session, timezone=config.zone()))
     sinks = _sinks(config, catalogue)
     engine = engine_for_gallery(config, gallery)
     detector, embedder = engine()
-    stages = StageTimes()
+    stages, delays = StageTimes(), StageTimes()
     run_id = uuid.uuid4().hex[:12]
     with ExitStack() as stack:
         ledger = stack.enter_context(open_ledger(ledger_url(config, options.data)))
@@ -136,18 +143,23 @@ def run(
             )
         identifier = _identifier(config, to_core(gallery), calibration)
         changed = threading.Condition()
+        budget = CpuBudget(_cpu_cores(config, len(sources)))
         feeds = []
-        for camera, source in sources.items():
+        for camera, source in zip(cameras, sources, strict=True):
+            live = _is_camera(options, source)
+            zones = camera.settings.places() if camera.settings else Zones()
             recogniser = Recogniser(
-                camera,
-                detector,
+                camera.id,
+                Looker(detector, _look_settings(config), stages=stages, zones=zones, budget=budget if live else None),
                 embedder,
                 identifier,
-                _recogniser_settings(config, limited=_is_camera(options, source)),
+                _recogniser_settings(config, limited=live),
                 run_id=run_id,
                 stages=stages,
+                zones=zones,
+                line=camera.settings.in_out_line() if camera.settings else None,
             )
-            feeds.append(CameraFeed(_capture(options, camera, source, changed), recogniser))
+            feeds.append(CameraFeed(_capture(options, camera.id, source, changed), recogniser))
         workers = [DeliveryWorker(ledger, sink, zone=config.zone()) for sink in sinks]
         for worker in workers:
             stack.callback(worker.stop)
@@ -160,7 +172,16 @@ def run(
                 host.dispatch(events)
 
         loop = Loop(
-            feeds, dispatch, changed=changed, stop=stop, seconds=options.seconds, watchers=watchers, tick=writer.retry
+            feeds,
+            embedder,
+            dispatch,
+            stages=stages,
+            delays=delays,
+            changed=changed,
+            stop=stop,
+            seconds=options.seconds,
+            watchers=watchers,
+            tick=writer.retry,
         )
         began_s = time.monotonic()
         try:
@@ -176,6 +197,7 @@ def run(
             summary=summarise(
                 feeds,
                 stages,
+                delays,
                 people,
                 seconds=seconds,
                 workers=workers,
@@ -204,35 +226,6 @@ def _gallery(path: Path) -> GalleryFile:
             f"{path}: nobody is enrolled", mend=f"python encode_faces.py --dataset datasets --output {path}"
         )
     return gallery
-
-
-def _cameras(config: Config, options: RunOptions) -> list[tuple[str, str]]:
-    """Camera ids and addresses: those of the command line, else those of the settings."""
-    places = {camera.id: place for place, camera in enumerate(config.cameras)}
-    if options.sources:
-        if not all(text.strip() for text in options.sources):
-            raise UsageError("a --source is empty", mend="name a device number, a path, a URL or a camera's id")
-        if len(set(options.sources)) < len(options.sources):
-            raise UsageError("a --source is named twice", mend="name each once")
-        # The id of a configured camera stands for it; anything else is an address of its own, under an id that is free.
-        free = (camera for number in itertools.count(1) if (camera := f"camera-{number}") not in options.sources)
-        return [
-            (text, _address(config, places[text])) if text in places else (next(free), text) for text in options.sources
-        ]
-    if not places:
-        raise ConfigError(
-            "no camera is configured", mend="add one under cameras: in config.yaml, or call with --source"
-        )
-    return [(camera, _address(config, place)) for camera, place in places.items()]
-
-
-def _address(config: Config, place: int) -> str:
-    """The address of the camera at ``place`` in the settings. Raises :class:`ConfigError` where it cannot be had."""
-    try:
-        return config.cameras[place].spec()
-    except ConfigError as error:
-        where = config.located(("cameras", place, "source"))
-        raise ConfigError(f"{where}: {error.message}", mend=error.mend) from error
 
 
 def _plugins(config: Config, catalogue: Catalogue, context: PluginContext) -> list[Plugin]:
@@ -266,9 +259,22 @@ def _identifier(config: Config, gallery: Gallery, calibration: Calibration | Non
     return Identifier(gallery, limits, calibration)
 
 
+def _cpu_cores(config: Config, cameras: int) -> float:
+    return config.detection.cpu_cores or min(cameras, _MOST_OF_ALL * available_cores())
+
+
+def _look_settings(config: Config) -> LookSettings:
+    detection = config.detection
+    return LookSettings(
+        min_face_px=detection.min_face_px,
+        scan_interval_s=detection.scan_interval_s,
+        quiet_interval_s=detection.quiet_interval_s,
+        follow_interval_s=detection.follow_interval_s,
+    )
+
+
 def _recogniser_settings(config: Config, *, limited: bool) -> RecogniserSettings:
     return RecogniserSettings(
-        scan_interval_s=config.detection.scan_interval_s,
         min_samples=config.recognition.min_samples,
         max_samples=config.recognition.max_samples,
         max_embeddings=_LIVE_EMBEDDINGS if limited else 0,

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from optimind import app
+from optimind.app import running
 from optimind.cli.check import print_report, report_problems
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
 from optimind.config import Config, load_config
@@ -27,18 +27,17 @@ from optimind.pipeline.overlay import Snapshot, Window, can_show_window, draw
 from optimind.pipeline.recogniser import TrackView
 from optimind.plugin_api import Frame, RecordRow
 
-__all__ = ["default", "run"]
+__all__ = ["check_and_run", "run"]
 
 log = logging.getLogger(__name__)
 
 
-def default(context: typer.Context) -> None:
-    """Without a command: check, then run on config.yaml."""
-    if context.invoked_subcommand is None:
-        settings = load_config(None)
-        _log_to_stderr(settings.log_level)
-        print_report(None)
-        _run(settings, app.RunOptions())
+def check_and_run() -> None:
+    """What happens without a command: the whole check, then the loop on config.yaml."""
+    settings = load_config(None)
+    _log_to_stderr(settings.log_level)
+    print_report(None)
+    _run(settings, running.RunOptions())
 
 
 def run(
@@ -68,7 +67,7 @@ def run(
     """Recognise live and keep the register, until the recordings end, or q or Ctrl-C is pressed."""
     settings = load_config(config)
     _log_to_stderr(settings.log_level)
-    options = app.RunOptions(
+    options = running.RunOptions(
         sources=source or [],
         gallery=gallery,
         data=data,
@@ -83,7 +82,7 @@ def run(
 
 def _run(
     settings: Config,
-    options: app.RunOptions,
+    options: running.RunOptions,
     *,
     headless: bool = False,
     snapshot: Path | None = None,
@@ -97,7 +96,7 @@ def _run(
     # What a plugin prints must not get into the document.
     with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         try:
-            result = app.run(settings, options, stop=stop, watchers=watchers, on_marked=_announce(settings))
+            result = running.run(settings, options, stop=stop, watchers=watchers, on_marked=_announce(settings))
         finally:
             if window:
                 window.close()
@@ -190,7 +189,7 @@ def _announce(settings: Config) -> Callable[[RecordRow], None]:
     return announce
 
 
-def _print(result: app.RunResult, *, as_json: bool) -> None:
+def _print(result: running.RunResult, *, as_json: bool) -> None:
     for sentence in result.attention:
         print(f"attention: {sentence}", file=sys.stderr)
     if result.unsaved:
@@ -214,11 +213,11 @@ def _print(result: app.RunResult, *, as_json: bool) -> None:
         f" {_people(len(summary['people']))} recognised, {summary['unknown_tracks']} unknown"
     )
     cost = summary["detection"]
-    if cost["looks"]:
+    if cost["searches"]:
         console.print(
-            f"  looking for faces from {cost['finds_from_px']} px took {cost['ms_a_look']:.0f} ms a picture,"
-            f" {cost['share']:.0%} of the time; from {cost['larger_px']} px it would be about"
-            f" {cost['larger_ms']:.0f} ms (detection.min_face_px)"
+            f"  searching a picture for faces from {cost['finds_from_px']} px took {cost['ms_a_picture']:.0f} ms,"
+            f" following the known ones {cost['ms_a_follow']:.0f} ms, both together {cost['share']:.0%} of the time;"
+            f" from {cost['larger_px']} px a search would take about {cost['larger_ms']:.0f} ms (detection.min_face_px)"
         )
         if cost["finds_from_px"] > 1.05 * cost["min_face_px"]:
             console.print(
@@ -233,7 +232,7 @@ def _people(count: int) -> str:
     return "1 person" if count == 1 else f"{count} people"
 
 
-def _exit_code(result: app.RunResult) -> int:
+def _exit_code(result: running.RunResult) -> int:
     if result.no_such_source:
         return SourceNotFound.exit_code
     if result.unsaved or result.no_picture:

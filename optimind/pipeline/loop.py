@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 import logging
 import threading
@@ -9,11 +10,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from optimind.core.types import Frame
+import numpy as np
+
+from optimind.core.types import Frame, Vectors
 from optimind.errors import OptiMindError, SourceError
-from optimind.pipeline.capture import Capture, Replay
-from optimind.pipeline.recogniser import Recogniser, TrackView
-from optimind.plugin_api import Event
+from optimind.pipeline.capture import Capture
+from optimind.pipeline.recogniser import Recogniser, TrackView, Wanted
+from optimind.pipeline.replay import Replay
+from optimind.pipeline.stages import StageTimes
+from optimind.plugin_api import Embedder, Event, Sighting
 
 __all__ = ["CameraFeed", "Loop", "Watcher"]
 
@@ -33,6 +38,7 @@ class CameraFeed:
     capture: Capture | Replay
     recogniser: Recogniser
     processed: int = 0
+    had_to_wait: bool = False
     failures: int = 0
     failures_in_a_row: int = 0
     last_error: str = ""
@@ -52,15 +58,18 @@ class CameraFeed:
 class Loop:
     """Runs until its recordings end, ``seconds`` have passed, ``stop`` is set or a watcher says so.
 
-    Cameras are served in turn, each with its newest frame; recordings in pace ``fast`` frame by frame, in the order of
+    Cameras are served together, each with its newest frame; recordings in pace ``fast`` frame by frame, in the order of
     their times. ``seconds`` counts real time, for recordings in pace ``fast`` their own.
     """
 
     def __init__(
         self,
         feeds: Sequence[CameraFeed],
+        embedder: Embedder,
         dispatch: Callable[[Sequence[Event]], None],
         *,
+        stages: StageTimes,
+        delays: StageTimes,
         changed: threading.Condition,
         stop: threading.Event,
         seconds: float | None = None,
@@ -70,7 +79,10 @@ class Loop:
         self._cameras = [(feed, feed.capture) for feed in feeds if isinstance(feed.capture, Capture)]
         self._replays = [(feed, feed.capture) for feed in feeds if isinstance(feed.capture, Replay)]
         self._feeds = feeds
+        self._embedder = embedder
         self._dispatch = dispatch
+        self._stages = stages
+        self._delays = delays
         self._changed = changed
         self._stop = stop
         self._seconds = seconds
@@ -97,16 +109,16 @@ class Loop:
         replaying = bool(self._replays)
         began_s = time.monotonic()
         while not self._stop.is_set():
-            for feed, capture in self._cameras:
-                frame = capture.newest(0)
-                if frame is not None:
-                    self._handle(feed, frame)
+            newest = [(feed, frame) for feed, capture in self._cameras if (frame := capture.newest(0)) is not None]
+            self._handle(newest)
+            # There may be processor time for one of them only: in turn, or the first would have all of it.
+            self._cameras.sort(key=lambda camera: not camera[0].had_to_wait)
             if replaying:
                 following = next(replayed, None)
                 if following is None:
                     replaying = False
                 else:
-                    self._handle(*following)
+                    self._handle([following])
             self._tick()
             if not replaying and all(capture.finished for _, capture in self._cameras):
                 return
@@ -137,24 +149,59 @@ class Loop:
                 feed.given_up = _text(error)
             log.error("camera %s: %s", replay.camera, _text(error))  # noqa: TRY400 - the message is for people
 
-    def _handle(self, feed: CameraFeed, frame: Frame) -> None:
-        """Recognise one frame; one that cannot be handled is counted and left out, a camera of such frames given up."""
+    def _handle(self, newest: Sequence[tuple[CameraFeed, Frame]]) -> None:
+        """Recognise one frame each of some cameras; their faces are embedded together."""
+        looked: list[tuple[CameraFeed, Frame, Wanted | None]] = []
+        for feed, frame in newest:
+            deferred = feed.recogniser.looker.deferred
+            try:
+                looked.append((feed, frame, feed.recogniser.look(frame)))
+            except Exception as error:  # noqa: BLE001 - engines are extensions; a bad frame must not end the run
+                self._fail(feed, frame, error)
+            feed.had_to_wait = feed.recogniser.looker.deferred > deferred
+        vectors = self._embedded([wanted for _, _, wanted in looked if wanted is not None])
+        for feed, frame, wanted in looked:
+            try:
+                answer = None if wanted is None else next(vectors)()
+                events = feed.recogniser.conclude(answer)
+            except Exception as error:  # noqa: BLE001 - as above
+                self._fail(feed, frame, error)
+                continue
+            feed.failures_in_a_row = 0
+            feed.processed += 1
+            self._dispatch(events)
+            self._note_delay(feed, events)
+            self._watch(feed, frame)
+
+    def _note_delay(self, feed: CameraFeed, events: Sequence[Event]) -> None:
+        """How long after its arrival a camera's frame was done with, and whoever was seen in it in the ledger."""
+        if isinstance(feed.capture, Capture) and feed.capture.arrived_s is not None:
+            delay_s = time.monotonic() - feed.capture.arrived_s
+            self._delays.add("frame", delay_s)
+            if any(isinstance(event, Sighting) for event in events):
+                self._delays.add("sighting", delay_s)
+
+    def _embedded(self, wanted: Sequence[Wanted]) -> Iterator[Callable[[], Vectors]]:
+        """Embed the faces of several cameras at once: what to call for each one's vectors, in their order.
+
+        Where that fails the calls try each camera alone, so that only the one that is to blame is blamed.
+        """
         try:
-            events = feed.recogniser.process(frame)
-        except Exception as error:  # noqa: BLE001 - engines are extensions; a bad frame must not end the run
-            self._note(feed, f"frame {frame.index} could not be handled: {_text(error)}", error)
-            feed.failures_in_a_row += 1
-            if feed.failures_in_a_row >= _FAILURES_BEFORE_OFF:
-                feed.given_up = (
-                    f"{feed.failures_in_a_row} frames in a row could not be handled, the last: {_text(error)}"
-                )
-                log.error("camera %s is given up: %s", frame.camera, feed.given_up)  # noqa: TRY400 - for people
-                feed.capture.stop()
-            return
-        feed.failures_in_a_row = 0
-        feed.processed += 1
-        self._dispatch(events)
-        self._watch(feed, frame)
+            with self._stages.measure("embed"):
+                done = self._embedder.embed_all([(each.image, each.faces) for each in wanted]) if wanted else []
+            together = [functools.partial(np.asarray, vectors) for _, vectors in zip(wanted, done, strict=True)]
+        except Exception:  # noqa: BLE001 - raised again by whoever it belongs to
+            return iter([functools.partial(self._embedder.embed, each.image, each.faces) for each in wanted])
+        return iter(together)
+
+    def _fail(self, feed: CameraFeed, frame: Frame, error: Exception) -> None:
+        """Count and leave out a frame that cannot be handled; a camera of such frames is given up."""
+        self._note(feed, f"frame {frame.index} could not be handled: {_text(error)}", error)
+        feed.failures_in_a_row += 1
+        if feed.failures_in_a_row >= _FAILURES_BEFORE_OFF:
+            feed.given_up = f"{feed.failures_in_a_row} frames in a row could not be handled, the last: {_text(error)}"
+            log.error("camera %s is given up: %s", frame.camera, feed.given_up)
+            feed.capture.stop()
 
     def _note(self, feed: CameraFeed, text: str, error: Exception) -> None:
         feed.failures += 1

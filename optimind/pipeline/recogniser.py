@@ -1,4 +1,4 @@
-"""One camera's frames in, events out: detect, associate, embed, identify."""
+"""One camera's frames in, events out: look, associate, embed, identify."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,27 +16,40 @@ from optimind.core.identification import Identifier, Match, Verdict
 from optimind.core.pose import frontality_in
 from optimind.core.shots import BestShots, Shot, quality_of
 from optimind.core.tracking import Track, Tracker
-from optimind.core.types import Detections, Frame, Image
+from optimind.core.types import Detections, Frame, Image, Vectors
+from optimind.core.zones import Line, Passage, Zones, middles
 from optimind.gallery.quality import sharpness
+from optimind.pipeline.looking import Looker
 from optimind.pipeline.stages import StageTimes
-from optimind.plugin_api import Detector, Embedder, Event, Sighting, TrackEnded
+from optimind.plugin_api import Embedder, Event, LineCrossed, Sighting, TrackEnded
 
-__all__ = ["Recogniser", "RecogniserSettings", "TrackView"]
+__all__ = ["Recogniser", "RecogniserSettings", "TrackView", "Wanted"]
+
+
+MOST_CONTESTED: Final = 8
+"""So many faces are embedded at most to tell who is who where several cross."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecogniserSettings:
-    """How often and how hard to look. Seconds are the recording's own in pace ``fast``.
+    """How many samples of a track to take. Seconds are the recording's own in pace ``fast``.
 
     ``max_embeddings`` limits the work for one frame (0: no limit), so that a full room does not hold up a live camera.
     """
 
-    scan_interval_s: float = 0.5
     min_samples: int = 3
     max_samples: int = 8
     recheck_s: float = 3.0
     sighting_interval_s: float = 5.0
     max_embeddings: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """Faces of a frame whose embeddings are wanted; those of all cameras are computed together."""
+
+    image: Image
+    faces: Detections
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +73,7 @@ class _Subject:
     match: Match | None = None
     identity: Match | None = None
     reported_at: datetime | None = None
+    passage: Passage | None = None
 
     @property
     def is_identified(self) -> bool:
@@ -66,55 +81,91 @@ class _Subject:
         return self.identity is not None and self.match is not None and self.match.verdict is Verdict.ACCEPTED
 
 
-class Recogniser:
-    """Turns the frames of one camera into sightings. Used by one thread.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Looked:
+    """What one look found: ``rows`` are those of ``subjects`` whose embeddings were asked for."""
 
-    ``run_id`` makes the ids of tracks and sightings unique over restarts.
+    at: datetime
+    subjects: list[_Subject]
+    quality: NDArray[np.float64]
+    rows: list[int]
+
+
+class Recogniser:
+    """Turns the frames of one camera into sightings. Used by one thread: :meth:`look`, then :meth:`conclude`.
+
+    ``run_id`` makes the ids of tracks and sightings unique over restarts. ``zones`` name the seat or door of a
+    sighting, and who crosses ``line`` is told.
     """
 
     def __init__(
         self,
         camera: str,
-        detector: Detector,
+        looker: Looker,
         embedder: Embedder,
         identifier: Identifier,
         settings: RecogniserSettings,
         *,
         run_id: str,
         stages: StageTimes,
+        zones: Zones = Zones(),  # noqa: B008 - it cannot be changed
+        line: Line | None = None,
     ) -> None:
         self._camera = camera
-        self._detector = detector
+        self._looker = looker
         self._embedder = embedder
         self._identifier = identifier
         self._settings = settings
         self._prefix = f"{run_id}-{camera}"
         self._stages = stages
+        self._zones = zones
+        self._line = line
+        self._size = (1, 1)
         self._tracker = Tracker()
         self._subjects: dict[int, _Subject] = {}
-        self._scanned_at: datetime | None = None
+        self._looked: _Looked | None = None
         self._events: list[Event] = []
         self.counts: Counter[str] = Counter(tracks=0, unknown_tracks=0, sightings=0)
-        self.finds_from_px = 0.0
-        """The narrowest face that is found surely in this camera's pictures; 0 until there was one, or not known."""
 
-    def process(self, frame: Frame) -> list[Event]:
-        """Handle one frame; between two scans a frame costs nothing, its tracks are carried forward."""
-        if not self._is_due(frame.captured_at):
-            return []
-        self._scanned_at = frame.captured_at
-        self.finds_from_px = self._detector.finds_from_px(*frame.image.shape[1::-1])
-        with self._stages.measure("detect"):
-            faces = self._detector.detect(frame.image)
+    @property
+    def looker(self) -> Looker:
+        """What looks at this camera's frames, for what it counted."""
+        return self._looker
+
+    def look(self, frame: Frame) -> Wanted | None:
+        """Look at ``frame`` where that is due, and say which faces to embed for :meth:`conclude`; None for none."""
+        self._looked = None
+        look = self._looker.look(frame, self._tracker.tracks)
+        if look is None:
+            return None
         with self._stages.measure("track"):
-            tracks, ended = self._tracker.update(faces.xyxy, frame.captured_at)
+            unlikeness = self._unlikeness(frame, look.faces)
+            tracks, ended = self._tracker.update(
+                look.faces.xyxy, frame.captured_at, looked_for=look.looked_for, unlikeness=unlikeness
+            )
         for track in ended:
             self._end(track)
+        self._size = (frame.image.shape[1], frame.image.shape[0])
         subjects = [self._subject_of(track) for track in tracks]
-        self._sample(frame, faces, subjects)
-        for track in tracks:
-            if track.number in self._subjects:
-                self._report(self._subjects[track.number], frame.captured_at)
+        with self._stages.measure("quality"):
+            quality = _quality_of(frame.image, look.faces)
+        rows = self._wanted(subjects, quality, frame.captured_at)
+        self._looked = _Looked(frame.captured_at, subjects, quality, rows)
+        return Wanted(frame.image, look.faces[np.array(rows)]) if rows else None
+
+    def conclude(self, vectors: Vectors | None) -> list[Event]:
+        """Take the embeddings of what the last look wanted (None where it wanted none); return what happened."""
+        looked, self._looked = self._looked, None
+        if looked is None:
+            return self._drain()
+        if vectors is not None:
+            with self._stages.measure("identify"):
+                for row, vector in zip(looked.rows, vectors, strict=True):
+                    self._learn(looked.subjects[row], Shot(looked.at, vector, float(looked.quality[row])))
+        for subject in looked.subjects:
+            if subject.track.number in self._subjects:
+                self._watch_line(self._subjects[subject.track.number], looked.at)
+                self._report(self._subjects[subject.track.number], looked.at)
         return self._drain()
 
     def finish(self) -> list[Event]:
@@ -128,7 +179,7 @@ class Recogniser:
         views = []
         for subject in self._subjects.values():
             # A face that the last look did not find is not drawn where it may no longer be.
-            if self._scanned_at is None or subject.track.last_seen_at < self._scanned_at:
+            if subject.track.misses:
                 continue
             left, top, right, bottom = (float(v) for v in subject.track.box_at(at))
             match = subject.match
@@ -146,36 +197,33 @@ class Recogniser:
         events, self._events = self._events, []
         return events
 
-    def _is_due(self, at: datetime) -> bool:
-        if self._scanned_at is None or at < self._scanned_at:  # the first frame, or the clock was set back
-            return True
-        # A little tolerance, so that 0.5 s at 15 frames a second does not become 0.533 s.
-        return at - self._scanned_at >= timedelta(seconds=self._settings.scan_interval_s - 0.04)
-
     def _subject_of(self, track: Track) -> _Subject:
         subject = self._subjects.get(track.number)
         if subject is None:
             shots = BestShots(least=self._settings.min_samples, most=self._settings.max_samples)
-            subject = _Subject(track, shots)
+            subject = _Subject(track, shots, passage=Passage(self._line) if self._line else None)
             self._subjects[track.number] = subject
         return subject
 
-    def _sample(self, frame: Frame, faces: Detections, subjects: list[_Subject]) -> None:
-        """Embed the faces from which something is still to be learnt, those least known first."""
-        with self._stages.measure("quality"):
-            quality = _quality_of(frame.image, faces)
-        at = frame.captured_at
+    def _unlikeness(self, frame: Frame, faces: Detections) -> NDArray[np.float64] | None:
+        """How far each track's samples are from each face, where it is not clear who is who; NaN elsewhere."""
+        contested = np.nonzero(self._tracker.contested(faces.xyxy, frame.captured_at))[0]
+        known = [len(self._subjects[track.number].shots) > 0 for track in self._tracker.tracks]
+        if not len(contested) or len(contested) > MOST_CONTESTED or not any(known):
+            return None
+        vectors = self._embedder.embed(frame.image, faces[contested])
+        unlikeness = np.full((len(known), len(faces)), np.nan)
+        for index, track in enumerate(self._tracker.tracks):
+            if known[index]:
+                usual = self._subjects[track.number].shots.vectors().mean(axis=0)
+                unlikeness[index, contested] = np.linalg.norm(vectors - usual, axis=1)
+        return unlikeness
+
+    def _wanted(self, subjects: list[_Subject], quality: NDArray[np.float64], at: datetime) -> list[int]:
+        """The rows of the faces from which something is still to be learnt, those least known first."""
         wanted = [row for row, subject in enumerate(subjects) if self._wants_sample(subject, float(quality[row]), at)]
         wanted.sort(key=lambda row: (len(subjects[row].shots), -quality[row]))
-        if self._settings.max_embeddings:
-            wanted = wanted[: self._settings.max_embeddings]
-        if not wanted:
-            return
-        with self._stages.measure("embed"):
-            vectors = self._embedder.embed(frame.image, faces[np.array(wanted)])
-        with self._stages.measure("identify"):
-            for row, vector in zip(wanted, vectors, strict=True):
-                self._learn(subjects[row], Shot(at, vector, float(quality[row])))
+        return wanted[: self._settings.max_embeddings or None]
 
     def _wants_sample(self, subject: _Subject, quality: float, at: datetime) -> bool:
         if subject.sampled_at is None or subject.foreign or subject.shots.wants(quality, at):
@@ -252,6 +300,26 @@ class Recogniser:
                 found.append(shot)
         return found or shots[-1:]
 
+    def _watch_line(self, subject: _Subject, at: datetime) -> None:
+        """Tell when the track goes over the line."""
+        if subject.passage is None:
+            return
+        x, y = middles(subject.track.box[None], *self._size)[0].tolist()
+        direction = subject.passage.update((x, y))
+        if direction is not None:
+            self._events.append(
+                LineCrossed(
+                    at=at,
+                    camera=self._camera,
+                    track_id=self._track_id(subject.track),
+                    person_id=subject.identity.person_id if subject.identity else None,
+                    direction=direction,
+                )
+            )
+
+    def _track_id(self, track: Track) -> str:
+        return f"{self._prefix}-{track.number}"
+
     def _report(self, subject: _Subject, at: datetime) -> None:
         """Tell of an identified track when it is new, and again when it is time."""
         if not subject.is_identified:
@@ -270,7 +338,7 @@ class Recogniser:
             Sighting(
                 at=track.last_seen_at,
                 camera=self._camera,
-                sighting_id=f"{self._prefix}-{track.number}",
+                sighting_id=self._track_id(track),
                 person_id=match.person_id,
                 name=match.name,
                 first_seen_at=track.first_seen_at,
@@ -280,6 +348,7 @@ class Recogniser:
                 samples=len(subject.shots.vectors()),
                 embedder=self._embedder.info.embedder_id,
                 box=(left, top, right, bottom),
+                place=self._zones.place_of(track.box[None], *self._size)[0],
             )
         )
 
@@ -300,7 +369,7 @@ class Recogniser:
             TrackEnded(
                 at=track.last_seen_at,
                 camera=self._camera,
-                track_id=f"{self._prefix}-{track.number}",
+                track_id=self._track_id(track),
                 person_id=person_id,
                 first_seen_at=track.first_seen_at,
                 last_seen_at=track.last_seen_at,

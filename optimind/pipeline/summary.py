@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from optimind.pipeline.delivery import DeliveryWorker
@@ -18,6 +18,7 @@ __all__ = ["attention", "peak_rss_mb", "summarise"]
 def summarise(
     feeds: Sequence[CameraFeed],
     stages: StageTimes,
+    delays: StageTimes,
     people: Iterable[str],
     *,
     seconds: float,
@@ -26,7 +27,10 @@ def summarise(
     engine: str,
     min_face_px: int,
 ) -> dict[str, Any]:
-    """Build the summary. ``seconds`` is how long the loop ran, in real time."""
+    """Build the summary. ``seconds`` is how long the loop ran, in real time.
+
+    ``delays`` are those from a live frame's arrival until it was handled, and until who was seen in it was told.
+    """
     cameras = [
         {
             "id": feed.capture.camera,
@@ -45,6 +49,7 @@ def summarise(
         "people": sorted(people),
         "unknown_tracks": sum(feed.recogniser.counts["unknown_tracks"] for feed in feeds),
         "stages_ms": stages.summary(),
+        "delays_ms": delays.summary(),
         "detection": _detection(feeds, stages, engine, min_face_px, seconds),
         "peak_rss_mb": peak_rss_mb(),
         "plugins": {
@@ -62,23 +67,32 @@ def summarise(
 def _detection(
     feeds: Sequence[CameraFeed], stages: StageTimes, engine: str, min_face_px: int, seconds: float
 ) -> dict[str, Any]:
-    """What looking for faces of that size cost: how often, how long each time, and which share of the run it was.
+    """What looking for faces of that size cost.
 
-    ``finds_from_px`` is what the engine made of it: more than was asked for where a camera's picture is too large.
-    ``larger_px`` and ``larger_ms``: what it would be about for faces a third larger, as the time goes with the number
-    of pixels and those with the square of the enlargement.
+    ``finds_from_px`` is what the engine made of it: more than was asked for where it cannot look as closely.
+    ``ms_a_picture`` is what searching a whole picture takes, in however many parts, and ``ms_a_follow`` looking again
+    for the faces that are known; ``share`` is the part of the run that both took. ``deferred``: how many frames would
+    have been looked at if there had been processor time. ``larger_px`` and ``larger_ms``: what a search would take
+    about for faces a third larger, as its time goes with the number of pixels and those with the square of the
+    enlargement.
     """
-    looks, spent_s = stages.total("detect")
-    ms = 1000 * spent_s / looks if looks else 0.0
-    finds_from_px = max([min_face_px, *(feed.recogniser.finds_from_px for feed in feeds)])
+    (searches, search_s), (follows, follow_s) = stages.total("search"), stages.total("follow")
+    lookers = [feed.recogniser.looker for feed in feeds]
+    searched_px = sum(looker.searched_px for looker in lookers)
+    picture_px = max((looker.picture_px for looker in lookers), default=0)
+    ms = 1000 * search_s * picture_px / searched_px if searched_px else 0.0
+    finds_from_px = max([min_face_px, *(looker.finds_from_px for looker in lookers)])
     larger_px = round(finds_from_px * 4 / 3)
     return {
         "engine": engine,
         "min_face_px": min_face_px,
         "finds_from_px": round(finds_from_px),
-        "looks": looks,
-        "ms_a_look": round(ms, 1),
-        "share": round(min(1.0, spent_s / seconds), 3) if seconds > 0 else 0.0,
+        "searches": searches,
+        "ms_a_picture": round(ms, 1),
+        "follows": follows,
+        "ms_a_follow": round(1000 * follow_s / follows, 1) if follows else 0.0,
+        "share": round(min(1.0, (search_s + follow_s) / seconds), 3) if seconds > 0 else 0.0,
+        "deferred": sum(looker.deferred for looker in lookers),
         "larger_px": larger_px,
         "larger_ms": round(ms * (finds_from_px / larger_px) ** 2, 1),
     }
@@ -93,16 +107,7 @@ def attention(
     """
     found = []
     for feed in feeds:
-        camera = f"camera {feed.capture.camera}"
-        # An ended recording's reason is what it did not give.
-        if feed.state in ("failed", "ended") and feed.reason:
-            found.append(f"{camera}: {feed.reason}")
-        elif feed.capture.error is not None:
-            found.append(f"{camera}: it was lost for a while: {feed.capture.error}")
-        elif not feed.capture.counts.read and not stopped:
-            found.append(f"{camera}: it gave no picture")
-        if feed.failures:
-            found.append(f"{camera}: {feed.failures} frames could not be handled, the last: {feed.last_error}")
+        found += [f"camera {feed.capture.camera}: {trouble}" for trouble in _troubles(feed, stopped=stopped)]
     for state in plugins:
         if state.failures:
             off = ", it was switched off" if state.switched_off else ""
@@ -115,6 +120,24 @@ def attention(
             why = f": {status['last_error']}" if status["last_error"] else ""
             found.append(f"sink {worker.sink.name}: {status['pending']} rows wait in the outbox{why}")
     return found
+
+
+def _troubles(feed: CameraFeed, *, stopped: bool) -> Iterator[str]:
+    """What a person should know of one camera."""
+    # An ended recording's reason is what it did not give.
+    if feed.state in ("failed", "stalled", "ended") and feed.reason:
+        yield feed.reason
+    elif feed.capture.error is not None:
+        yield f"it was lost for a while: {feed.capture.error}"
+    elif not feed.capture.counts.read and not stopped:
+        yield "it gave no picture"
+    if feed.recogniser.looker.starved:
+        yield (
+            "there was hardly any processor time to look at its pictures; raise detection.cpu_cores or "
+            "detection.min_face_px, or set the camera to a smaller picture"
+        )
+    if feed.failures:
+        yield f"{feed.failures} frames could not be handled, the last: {feed.last_error}"
 
 
 def peak_rss_mb() -> float:

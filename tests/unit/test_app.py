@@ -5,25 +5,23 @@ from __future__ import annotations
 import pickle
 import threading
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
-from optimind.app import (
-    RunOptions,
-    engine_for_enrolment,
-    engine_for_gallery,
-    ledger_url,
-    make_sheets_sink,
-    make_source,
-    run,
-)
-from optimind.app.cameras import source_from
+from optimind.app import running
+from optimind.app.cameras import make_source, source_from
+from optimind.app.running import RunOptions, ledger_url, make_sheets_sink, run
 from optimind.config import Config, load_config
 from optimind.discovery import Catalogue, Extension, discover
+from optimind.engines import engine_for_enrolment, engine_for_gallery
 from optimind.errors import ConfigError, EngineError, GalleryMismatch, GalleryMissing, OptiMindError
 from optimind.gallery import GalleryFile, Sample, save_gallery
-from optimind.plugin_api import EmbedderInfo, ModelStore
+from optimind.pipeline.budget import CpuBudget
+from optimind.pipeline.looking import Looker, LookSettings
+from optimind.pipeline.recogniser import Recogniser
+from optimind.plugin_api import Embedder, EmbedderInfo, ModelStore
 from optimind.sources.file import FileSource
 from optimind.sources.rtsp import RtspSource
 from optimind.vision.face_recognition_engine import FaceRecognitionEmbedder
@@ -284,6 +282,64 @@ def test_a_run_without_a_calibration_says_that_fpir_is_not_used(
         said = [record.message for record in caplog.records if "no calibration for eyes-v1" in record.message]
         assert len(said) == (1 if engine == "eyes" else 0)
         assert not any("calibration" in words for words in result.attention)
+
+
+@pytest.mark.parametrize(
+    ("text", "cameras", "available", "cores"),
+    [
+        pytest.param("", 1, 8, 1.0, id="one a camera"),
+        pytest.param("", 3, 8, 3.0, id="one for each"),
+        pytest.param("", 16, 8, 7.2, id="not all of the machine"),
+        pytest.param("", 1, 1, 0.9, id="nor of a small one"),
+        pytest.param("detection: {cpu_cores: 0.5}", 3, 8, 0.5, id="as it is set"),
+        pytest.param("detection: {cpu_cores: 12}", 1, 8, 12.0, id="whatever there is"),
+    ],
+)
+def test_how_much_of_the_processor_a_run_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, text: str, cameras: int, available: int, cores: float
+) -> None:
+    monkeypatch.setattr(running, "available_cores", lambda: available)
+    assert running._cpu_cores(settings(tmp_path, text), cameras) == pytest.approx(cores)
+
+
+def test_how_often_is_looked_is_as_it_is_set(tmp_path: Path) -> None:
+    text = "detection: {min_face_px: 60, scan_interval_s: 2, quiet_interval_s: 20, follow_interval_s: 0.5}"
+    looks = running._look_settings(settings(tmp_path, text))
+    assert (looks.min_face_px, looks.scan_interval_s) == (60, 2.0)
+    assert (looks.quiet_interval_s, looks.follow_interval_s) == (20.0, 0.5)
+    assert running._look_settings(settings(tmp_path)) == LookSettings()
+
+
+@pytest.mark.parametrize(("pace", "limited"), [("live", True), ("fast", False)])
+def test_only_what_runs_in_real_time_is_limited(
+    pace: Literal["live", "fast"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, limited: bool
+) -> None:
+    budgets: list[CpuBudget | None] = []
+    most: list[int] = []
+
+    class Noted(Looker):
+        def __init__(self, *looker: Any, budget: CpuBudget | None = None, **options: Any) -> None:
+            budgets.append(budget)
+            super().__init__(*looker, budget=budget, **options)
+
+    class NotedRecogniser(Recogniser):
+        def __init__(self, camera: str, looker: Looker, embedder: Embedder, *rest: Any, **options: Any) -> None:
+            most.append(rest[1].max_embeddings)
+            super().__init__(camera, looker, embedder, *rest, **options)
+
+    monkeypatch.setattr(running, "Looker", Noted)
+    monkeypatch.setattr(running, "Recogniser", NotedRecogniser)
+    clips = []
+    for number in range(2):
+        clips.append(str(tmp_path / f"{number}.mp4"))
+        Path(clips[-1]).write_bytes(b"no film")
+    chosen = RunOptions(sources=clips, gallery=a_gallery(tmp_path / "g.pickle"), data=tmp_path / "d", pace=pace)
+    run(settings(tmp_path, "engine: face_recognition"), chosen, stop=threading.Event())
+    assert len(budgets) == 2
+    assert [budget is not None for budget in budgets] == [limited, limited]
+    # The processor time is the whole run's, not each camera's.
+    assert budgets[0] is budgets[1]
+    assert [bool(count) for count in most] == [limited, limited]
 
 
 def test_where_the_ledger_is(tmp_path: Path) -> None:

@@ -67,14 +67,123 @@ def test_a_much_larger_face_in_the_same_place_is_another_one() -> None:
     assert tracks[0].number == 2
 
 
-@pytest.mark.parametrize(("gap_s", "survives"), [(1.9, True), (2.1, False), (-1.9, True), (-3600, False)])
-def test_a_gap_ends_a_track_and_so_does_a_clock_set_back(gap_s: float, *, survives: bool) -> None:
-    tracker = Tracker(max_gap_s=2.0)
+@pytest.mark.parametrize(("gap_s", "survives"), [(1.9, True), (4.9, True), (5.1, False), (-1.9, True), (-3600, False)])
+def test_a_track_waits_for_the_next_look_but_not_for_ever_nor_for_a_clock_set_back(
+    gap_s: float, *, survives: bool
+) -> None:
+    tracker = Tracker(max_gap_s=2.0, longest_gap_s=5.0)
     tracker.update(boxes((0, 0)), at(0))
     tracks, ended = tracker.update(boxes((0, 0)), at(gap_s))
     assert (tracks[0].number == 1) is survives
     assert [track.number for track in ended] == ([] if survives else [1])
     assert tracks[0].last_seen_at >= tracks[0].first_seen_at
+
+
+@pytest.mark.parametrize(
+    ("looks_s", "looked_for", "over_at_s"),
+    [
+        pytest.param([0.5, 1.0, 1.5, 2.0, 2.1], True, 2.1, id="looked for and gone"),
+        pytest.param([2.5, 2.6], True, 2.6, id="one look is not enough"),
+        pytest.param([0.5, 1.0, 2.5, 4.0], False, None, id="nobody looked there"),
+        pytest.param([1.0, 4.0, 5.1], False, 5.1, id="nobody looked there for too long"),
+    ],
+)
+def test_a_track_ends_when_it_was_looked_for_and_not_found(
+    looks_s: list[float], *, looked_for: bool, over_at_s: float | None
+) -> None:
+    tracker = Tracker(max_gap_s=2.0, least_misses=2, longest_gap_s=5.0)
+    tracker.update(boxes((0, 0)), at(0))
+    over = []
+    for seconds in looks_s:
+        _, ended = tracker.update(boxes(), at(seconds), looked_for=np.array([looked_for] * len(tracker.tracks)))
+        over += [seconds] * len(ended)
+    assert over == ([over_at_s] if over_at_s else [])
+
+
+def crossing(tracker: Tracker, seconds: float) -> np.ndarray:
+    """Two faces that pass each other in 4 s, one a little lower: the first from the left, the second from the right."""
+    return boxes((100 + 100 * seconds, 0), (500 - 100 * seconds, 20))
+
+
+def test_two_faces_that_cross_keep_their_tracks() -> None:
+    tracker = Tracker()
+    for step in range(41):
+        tracks, _ = tracker.update(crossing(tracker, step / 10), at(step / 10))
+        assert [track.number for track in tracks] == [1, 2]
+
+
+def test_what_they_look_like_decides_where_two_turn_back_from_each_other() -> None:
+    tracker = Tracker()
+    for step in range(21):  # until they are in one place, and nobody looks for a second
+        tracker.update(crossing(tracker, step / 10), at(step / 10))
+    turned = boxes((225, 0), (375, 20))  # each went back to where it came from
+    assert tracker.contested(turned, at(3)).all()
+    unlikeness = np.array([[0.3, 0.8], [0.8, 0.3]])
+    tracks, _ = tracker.update(turned, at(3), unlikeness=unlikeness)
+    assert [track.number for track in tracks] == [1, 2]
+
+
+def test_who_stands_alone_is_not_contested() -> None:
+    tracker = Tracker()
+    tracker.update(boxes((0, 0), (600, 0)), at(0))
+    assert not tracker.contested(boxes((5, 0), (610, 0), (1500, 0)), at(0.3)).any()
+
+
+@pytest.mark.parametrize(
+    ("at_s", "corner", "is_contested"),
+    [
+        pytest.param(1.3, (5, 0), False, id="where it should be"),
+        pytest.param(1.3, (60, 0), True, id="not quite where it should be"),
+        pytest.param(1.3, (900, 0), False, id="nobody's place"),
+    ],
+)
+def test_whose_place_is_doubtful_is_looked_at(at_s: float, corner: tuple[float, float], *, is_contested: bool) -> None:
+    tracker = Tracker()
+    for step in range(11):
+        tracker.update(boxes((0, 0)), at(step / 10))
+    assert tracker.contested(boxes(corner), at(at_s)).tolist() == [is_contested]
+
+
+def test_who_was_lost_is_looked_at_when_somebody_comes_back() -> None:
+    tracker = Tracker()
+    for step in range(11):
+        tracker.update(boxes((0, 0), (600, 0)), at(step / 10))
+    tracker.update(boxes((600, 0)), at(1.1))
+    assert tracker.contested(boxes((0, 0), (600, 0)), at(1.2)).tolist() == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("distance", "number"),
+    [
+        pytest.param(0.3, 1, id="alike"),
+        pytest.param(0.7, 1, id="a turned head"),
+        pytest.param(1.1, 2, id="somebody else in this place"),
+    ],
+)
+def test_a_likeness_that_is_none_makes_a_newcomer(distance: float, number: int) -> None:
+    tracker = Tracker()
+    for step in range(11):
+        tracker.update(boxes((0, 0)), at(step / 10))
+    tracks, _ = tracker.update(boxes((2, 0)), at(1.2), unlikeness=np.array([[distance]]))
+    assert [track.number for track in tracks] == [number]
+
+
+def test_who_may_be_anywhere_does_not_take_the_place_of_who_is_known_to_be_near() -> None:
+    tracker = Tracker()
+    for step in range(11):  # one sits still ...
+        tracker.update(boxes((0, 0)), at(step / 10))
+    tracker.update(boxes((0, 0), (120, 0)), at(1.1))  # ... and another one has just come, who may go anywhere
+    costs = tracker._costs(boxes((40, 0)), at(1.6))[:, 0]
+    assert costs[1] < costs[0]  # in their own standard deviations the newcomer is nearer
+    tracks, _ = tracker.update(boxes((40, 0)), at(1.6))
+    assert [track.number for track in tracks] == [1]
+
+
+def test_a_likeness_that_is_not_known_changes_nothing() -> None:
+    tracker = Tracker()
+    tracker.update(boxes((0, 0), (150, 0)), at(0))
+    tracks, _ = tracker.update(boxes((5, 0), (155, 0)), at(0.3), unlikeness=np.full((2, 2), np.nan))
+    assert [track.number for track in tracks] == [1, 2]
 
 
 def test_split_gives_the_place_to_a_new_track() -> None:

@@ -3,38 +3,77 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
-from optimind.core.types import Frame
-from optimind.pipeline.capture import Replay
+from optimind.core.types import Detections, Frame, Image, Vectors
+from optimind.pipeline.capture import Capture
 from optimind.pipeline.loop import CameraFeed, Loop
+from optimind.pipeline.recogniser import Wanted
+from optimind.pipeline.replay import Replay
 from optimind.pipeline.stages import StageTimes
-from optimind.pipeline.summary import attention, summarise
-from optimind.plugin_api import Event, SourceError
+from optimind.pipeline.summary import attention
+from optimind.plugin_api import Event, Sighting, SourceError, TrackEnded
+from optimind.testing.engines import FakeEmbedder
 
 START = datetime(2026, 9, 1, 8, tzinfo=UTC)
 
 
-class Script:
-    """Stands in for the recogniser: remembers what it was given, fails when told."""
+class Waiting:
+    """Stands in for the looker: counts how often there was no time."""
 
-    def __init__(self, log: list[tuple[str, float]], fails: Callable[[int], bool] = lambda _: False) -> None:
+    deferred = 0
+    starved = 0
+
+
+class Script:
+    """Stands in for the recogniser: remembers what it was given, fails when told.
+
+    ``faces`` says how many faces of a frame it wants embedded, and ``waits`` whether there is no time for it.
+    """
+
+    def __init__(
+        self,
+        log: list[tuple[str, float]],
+        fails: Callable[[int], bool] = lambda _: False,
+        faces: Callable[[int], int] = lambda _: 0,
+        waits: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._log = log
         self._fails = fails
+        self._faces = faces
+        self._waits = waits
+        self._looked: Frame | None = None
+        self.given: dict[int, Vectors | None] = {}
         self.finished = False
-        self.counts = {"tracks": 0, "sightings": 0, "unknown_tracks": 0}
-        self.finds_from_px = 0.0
+        self.looker = Waiting()
 
-    def process(self, frame: Frame) -> list[Event]:
+    def look(self, frame: Frame) -> Wanted | None:
+        self._looked = None
         if self._fails(frame.index):
             raise RuntimeError("bad frame")
+        self._looked = frame
+        if self._waits():
+            self.looker.deferred += 1
+            return None
+        count = self._faces(frame.index)
+        if not count:
+            return None
+        boxes = np.tile([0.0, 0.0, 1.0, 1.0], (count, 1))
+        return Wanted(frame.image, Detections(boxes, np.ones(count)))
+
+    def conclude(self, vectors: Vectors | None) -> list[Event]:
+        frame, self._looked = self._looked, None
+        assert frame is not None
+        self.given[frame.index] = vectors
         self._log.append((frame.camera, frame.position_s or 0.0))
-        return []
+        at = frame.captured_at
+        return [TrackEnded(at=at, camera=frame.camera, track_id="t", person_id=None, first_seen_at=at, last_seen_at=at)]
 
     def finish(self) -> list[Event]:
         self.finished = True
@@ -76,9 +115,67 @@ def feed(camera: str, clip: Clip, script: Script, starts_s: float = 0) -> Camera
     return CameraFeed(capture, script)  # type: ignore[arg-type]  # stands in
 
 
-def loop(feeds: list[CameraFeed], **options: Any) -> Loop:
-    options = {"changed": threading.Condition(), "stop": threading.Event(), **options}
-    return Loop(feeds, lambda _: None, **options)
+def loop(feeds: list[CameraFeed], embedder: FakeEmbedder | None = None, **options: Any) -> Loop:
+    usual = {
+        "dispatch": lambda _: None,
+        "stages": StageTimes(),
+        "delays": StageTimes(),
+        "changed": threading.Condition(),
+        "stop": threading.Event(),
+    }
+    return Loop(feeds, embedder or FakeEmbedder(), **{**usual, **options})
+
+
+class Live(Capture):
+    """A camera without a thread: it has the next of its frames whenever somebody asks. All are ``grey``."""
+
+    def __init__(self, camera: str, frames: int, grey: int = 0) -> None:
+        super().__init__(Clip(camera, 0), camera)  # type: ignore[arg-type]  # a fake
+        self._left = [
+            Frame(camera, index, START + timedelta(seconds=index / 10), np.full((2, 2, 3), grey, np.uint8))
+            for index in range(frames)
+        ]
+
+    def start(self) -> None:
+        pass
+
+    def newest(self, timeout_s: float) -> Frame | None:
+        if not self._left:
+            return None
+        self._arrived_s = time.monotonic() - 3
+        return self._left.pop(0)
+
+    @property
+    def waiting(self) -> bool:
+        return True
+
+    @property
+    def finished(self) -> bool:
+        return not self._left
+
+    def stop(self) -> None:
+        self._left.clear()
+
+
+def live(camera: str, script: Script, frames: int = 5, grey: int = 0) -> CameraFeed:
+    return CameraFeed(Live(camera, frames, grey), script)  # type: ignore[arg-type]  # stands in
+
+
+class Counting(FakeEmbedder):
+    """Remembers how many faces of how many pictures it was given; fails for ``bad`` pictures (their grey value)."""
+
+    def __init__(self, bad: int = -1) -> None:
+        self.bad = bad
+        self.batches: list[list[int]] = []
+
+    def embed(self, image: Image, faces: Detections) -> Vectors:
+        if image[0, 0, 0] == self.bad:
+            raise RuntimeError("bad faces")
+        return super().embed(image, faces)
+
+    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Vectors]:
+        self.batches.append([len(faces) for _, faces in pictures])
+        return super().embed_all(pictures)
 
 
 def test_recordings_are_merged_by_their_times() -> None:
@@ -111,25 +208,6 @@ def test_frames_that_cannot_be_handled_are_counted_and_their_camera_given_up(cap
     assert "camera bad is given up" in caplog.text
     assert bad.finished
     assert good.finished
-    stages = StageTimes()
-    for duration_s in (0.3, 0.5):
-        stages.add("detect", duration_s)
-    summary = summarise(feeds, stages, {"b", "a"}, seconds=10.0, workers=[], plugins=[], engine="dlib", min_face_px=45)
-    assert summary["people"] == ["a", "b"]
-    assert summary["cameras"][0]["state"] == "failed"
-    bad.finds_from_px = 54.3
-    large = summarise(feeds, stages, (), seconds=10.0, workers=[], plugins=[], engine="dlib", min_face_px=45)
-    assert (large["detection"]["finds_from_px"], large["detection"]["larger_px"]) == (54, 72)
-    assert summary["detection"] == {
-        "engine": "dlib",
-        "min_face_px": 45,
-        "finds_from_px": 45,
-        "looks": 2,
-        "ms_a_look": 400.0,
-        "share": 0.08,
-        "larger_px": 60,
-        "larger_ms": 225.0,
-    }
 
 
 def test_it_ends_after_so_many_seconds_of_the_recording() -> None:
@@ -154,3 +232,147 @@ def test_a_watcher_can_stop_it_and_one_that_fails_is_left_out(caplog: pytest.Log
     loop(feeds, watchers=[broken, viewer]).run()
     assert seen == [0, 1, 2, 3]
     assert caplog.text.count("cannot be shown any more") == 1
+
+
+# -- cameras together -----------------------------------------------------------------------------------------------
+
+
+def test_the_faces_of_all_cameras_are_embedded_together_and_each_gets_its_own() -> None:
+    log: list[tuple[str, float]] = []
+    a, b, nobody = Script(log, faces=lambda _: 2), Script(log, faces=lambda index: index % 2), Script(log)
+    embedder, stages = Counting(), StageTimes()
+    events: list[Event] = []
+    feeds = [live("a", a, grey=15), live("b", b, grey=35), live("c", nobody)]
+    loop(feeds, embedder, stages=stages, dispatch=events.extend).run()
+    assert embedder.batches == [[2], [2, 1], [2], [2, 1], [2]]
+    assert stages.total("embed")[0] == 5
+    for index in range(5):
+        vectors = a.given[index]
+        assert vectors is not None
+        assert vectors.argmax(axis=1).tolist() == [3, 3]
+        other = b.given[index]
+        assert (None if other is None else other.argmax(axis=1).tolist()) == ([7] if index % 2 else None)
+    assert set(nobody.given.values()) == {None}
+    assert [event.camera for event in events if isinstance(event, TrackEnded)] == ["a", "b", "c"] * 5
+    assert [feed.processed for feed in feeds] == [5, 5, 5]
+
+
+@pytest.mark.parametrize("bad_first", [True, False])
+def test_a_camera_whose_faces_cannot_be_embedded_leaves_the_others_alone(
+    caplog: pytest.LogCaptureFixture, *, bad_first: bool
+) -> None:
+    log: list[tuple[str, float]] = []
+    bad, good = Script(log, faces=lambda _: 1), Script(log, faces=lambda _: 1)
+    feeds = [live("bad", bad, frames=30, grey=99), live("good", good, frames=30, grey=35)]
+    loop(feeds if bad_first else feeds[::-1], Counting(bad=99)).run()
+    assert (feeds[0].processed, feeds[0].failures, feeds[0].state) == (0, 20, "failed")
+    assert "bad faces" in feeds[0].last_error
+    assert not bad.given
+    assert (feeds[1].processed, feeds[1].failures) == (30, 0)
+    assert all(vectors is not None and vectors.argmax() == 7 for vectors in good.given.values())
+    assert bad.finished
+    assert good.finished
+
+
+def test_a_camera_that_cannot_be_looked_at_leaves_the_others_their_vectors() -> None:
+    log: list[tuple[str, float]] = []
+    bad, good = Script(log, lambda _: True, faces=lambda _: 1), Script(log, faces=lambda _: 1)
+    feeds = [live("bad", bad, grey=10), live("good", good, grey=35)]
+    loop(feeds).run()
+    assert (feeds[0].processed, feeds[0].failures) == (0, 5)
+    assert [None if v is None else int(v.argmax()) for v in good.given.values()] == [7] * 5
+
+
+def test_an_embedder_that_returns_too_little_fails_no_camera() -> None:
+    class Forgetful(Counting):
+        def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Vectors]:
+            return super().embed_all(pictures)[:1]
+
+    log: list[tuple[str, float]] = []
+    scripts = [Script(log, faces=lambda _: 1), Script(log, faces=lambda _: 1)]
+    feeds = [live("a", scripts[0], grey=15), live("b", scripts[1], grey=35)]
+    loop(feeds, Forgetful()).run()
+    assert [feed.failures for feed in feeds] == [0, 0]
+    for script, person in zip(scripts, (3, 7), strict=True):
+        assert [None if v is None else int(v.argmax()) for v in script.given.values()] == [person] * 5
+
+
+def test_a_look_is_concluded_before_the_next_one() -> None:
+    calls: list[str] = []
+
+    class Strict(Script):
+        def look(self, frame: Frame) -> Wanted | None:
+            calls.append("look")
+            return super().look(frame)
+
+        def conclude(self, vectors: Vectors | None) -> list[Event]:
+            calls.append("conclude")
+            return super().conclude(vectors)
+
+    feeds = [feed("a", Clip("a", 4), Strict([], faces=lambda index: index % 3))]
+    loop(feeds).run()
+    assert calls == ["look", "conclude"] * 4
+
+
+def test_with_time_for_one_camera_they_take_turns() -> None:
+    asked: list[str] = []
+
+    def waits_for(camera: str) -> Callable[[], bool]:
+        def waits() -> bool:
+            asked.append(camera)
+            return len(asked) % 3 != 1  # whoever asks first in a round has the time
+
+        return waits
+
+    scripts = {camera: Script([], waits=waits_for(camera)) for camera in "abc"}
+    feeds = [live(camera, script, frames=30) for camera, script in scripts.items()]
+    loop(feeds).run()
+    assert [script.looker.deferred for script in scripts.values()] == [20, 20, 20]
+
+
+class Sighted(Script):
+    """Sees Anna in every other frame."""
+
+    def conclude(self, vectors: Vectors | None) -> list[Event]:
+        [ended] = super().conclude(vectors)
+        assert isinstance(ended, TrackEnded)
+        if round(10 * (ended.at - START).total_seconds()) % 2:
+            return [ended]
+        anna = Sighting(
+            at=ended.at,
+            camera=ended.camera,
+            sighting_id="s",
+            person_id="anna",
+            name="Anna",
+            first_seen_at=ended.at,
+            last_seen_at=ended.at,
+            similarity=0.9,
+            margin=0.3,
+            samples=3,
+            embedder="line",
+            box=(0.0, 0.0, 1.0, 1.0),
+        )
+        return [anna, ended]
+
+
+def test_a_live_frame_and_who_was_seen_in_it_are_timed_from_its_arrival() -> None:
+    delays, told = StageTimes(), list[int]()
+
+    def dispatch(events: Sequence[Event]) -> None:
+        told.append(delays.total("frame")[0])  # what is told later is not done with yet
+
+    feeds = [
+        live("a", Sighted([]), frames=5),
+        live("b", Script([]), frames=4),
+        feed("clip", Clip("clip", 7), Sighted([])),
+    ]
+    loop(feeds, delays=delays, dispatch=dispatch).run()
+    assert (delays.total("frame")[0], delays.total("sighting")[0]) == (9, 3)
+    assert all(mean_s / 1000 >= 3 for stage in delays.summary().values() for mean_s in stage.values())
+    assert told[0] == 0
+
+
+def test_a_recording_that_is_replayed_has_no_delays() -> None:
+    delays = StageTimes()
+    loop([feed("clip", Clip("clip", 7), Sighted([]))], delays=delays).run()
+    assert delays.summary() == {}

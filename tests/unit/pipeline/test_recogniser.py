@@ -1,8 +1,8 @@
-"""The recogniser with a scripted detector and embedder: a face is a box and a point on a line."""
+"""The recogniser with scripted looks and a scripted embedder: a face is a box and a point on a line."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Self
 
@@ -10,30 +10,45 @@ import numpy as np
 import pytest
 
 from optimind.core.identification import IdentificationLimits, Identifier
+from optimind.core.tracking import Track
 from optimind.core.types import Detections, Frame, Gallery, Image, Template, Vectors
-from optimind.pipeline.recogniser import Recogniser, RecogniserSettings
+from optimind.core.zones import Line, Zone, ZoneKind, Zones
+from optimind.pipeline.looking import Look
+from optimind.pipeline.recogniser import MOST_CONTESTED, Recogniser, RecogniserSettings
 from optimind.pipeline.stages import StageTimes
-from optimind.plugin_api import Detector, Embedder, EmbedderInfo, Event, Sighting, TrackEnded
+from optimind.plugin_api import Embedder, EmbedderInfo, Event, LineCrossed, Sighting, TrackEnded
 
 START = datetime(2026, 9, 1, 8, tzinfo=UTC)
 Scene = Callable[[float], list[tuple[float, float]]]
 """At a second: the faces, each as (left edge in pixels, where it stands on the line of embeddings)."""
 PICTURE: Image = np.random.default_rng(0).integers(0, 256, (100, 1300, 3), np.uint8)
 """Sharp and full of contrast everywhere."""
+NOWHERE = Zones()
 
 
-class Stage(Detector, Embedder):
-    """Detector and embedder of a scene, at the second that it was told; ``frontality`` of all its faces then."""
+class Stage(Embedder):
+    """Looks at a scene every half second, and embeds it, at the second that it was told.
+
+    ``frontality`` is of all its faces then; ``looks_for`` says whether a face of the last look is looked for again.
+    """
 
     name: ClassVar[str] = "stage"
     info = EmbedderInfo("line", 1)
 
-    def __init__(self, scene: Scene, frontality: Callable[[float], float] = lambda _: 1.0) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        frontality: Callable[[float], float] = lambda _: 1.0,
+        *,
+        looks_for: bool = True,
+    ) -> None:
         self.scene = scene
         self.frontality = frontality
+        self.looks_for = looks_for
         self.embedded = 0
         self.embedded_at: list[float] = []
         self.now_s = 0.0
+        self._looked_at: datetime | None = None
 
     @classmethod
     def create(cls, *_: object) -> Self:
@@ -43,10 +58,15 @@ class Stage(Detector, Embedder):
     def describe(cls, settings: object) -> EmbedderInfo:
         return cls.info
 
-    def detect(self, image: Image) -> Detections:
+    def look(self, frame: Frame, tracks: Sequence[Track]) -> Look | None:
+        at = frame.captured_at
+        if self._looked_at is not None and timedelta(0) <= at - self._looked_at < timedelta(seconds=0.5):
+            return None
+        self._looked_at = at
         lefts = [left for left, _ in self.scene(self.now_s)]
-        boxes = np.array([(x, 0, x + 90, 90) for x in lefts]).reshape(-1, 4)
-        return Detections(boxes, np.ones(len(lefts)), None, np.full(len(lefts), self.frontality(self.now_s)))
+        boxes = np.array([(x, 0, x + 90, 90) for x in lefts], dtype=np.float64).reshape(-1, 4)
+        faces = Detections(boxes, np.ones(len(lefts)), None, np.full(len(lefts), self.frontality(self.now_s)))
+        return Look(faces, np.full(len(tracks), self.looks_for))
 
     def embed(self, image: Image, faces: Detections) -> Vectors:
         self.embedded += len(faces)
@@ -59,28 +79,42 @@ LIMITS = IdentificationLimits(max_distance=0.5, fpir=0.01, min_margin=0.03, min_
 GALLERY = Gallery("line", (Template("anna", "Anna", np.array([[0.0]])), Template("ben", "Ben", np.array([[2.0]]))))
 
 
-def recogniser_of(stage: Stage, **settings: float) -> Recogniser:
+def recogniser_of(stage: Stage, *, zones: Zones = NOWHERE, line: Line | None = None, **settings: float) -> Recogniser:
     return Recogniser(
         "c",
-        stage,
+        stage,  # type: ignore[arg-type]  # stands in
         stage,
         Identifier(GALLERY, LIMITS),
         RecogniserSettings(**settings),  # type: ignore[arg-type]  # a table of numbers
         run_id="r",
         stages=StageTimes(),
+        zones=zones,
+        line=line,
     )
 
 
+def process(recogniser: Recogniser, stage: Stage, frame: Frame) -> list[Event]:
+    """What the loop does with a frame."""
+    wanted = recogniser.look(frame)
+    return recogniser.conclude(None if wanted is None else stage.embed(wanted.image, wanted.faces))
+
+
 def play(
-    scene: Scene, seconds: float, frontality: Callable[[float], float] = lambda _: 1.0, **settings: float
+    scene: Scene,
+    seconds: float,
+    frontality: Callable[[float], float] = lambda _: 1.0,
+    *,
+    zones: Zones = NOWHERE,
+    line: Line | None = None,
+    **settings: float,
 ) -> tuple[list[Event], Recogniser, Stage]:
     stage = Stage(scene, frontality)
-    recogniser = recogniser_of(stage, **settings)
+    recogniser = recogniser_of(stage, zones=zones, line=line, **settings)
     events: list[Event] = []
     for index in range(round(seconds * 10)):
         stage.now_s = index / 10
         at = START + timedelta(seconds=stage.now_s)
-        events += recogniser.process(Frame("c", index, at, PICTURE, stage.now_s))
+        events += process(recogniser, stage, Frame("c", index, at, PICTURE, stage.now_s))
     return [*events, *recogniser.finish()], recogniser, stage
 
 
@@ -183,14 +217,14 @@ def test_another_person_who_only_shows_poor_shots_is_noticed() -> None:
     assert sightings(events)[-1].last_seen_at < START + timedelta(seconds=12)
 
 
-def test_between_scans_nothing_is_detected_but_boxes_move_on() -> None:
-    _, recogniser, _ = play(lambda t: [(100 + 60 * t, 0.1)], 3, scan_interval_s=0.5)
+def test_between_looks_boxes_move_on() -> None:
+    _, recogniser, _ = play(lambda t: [(100 + 60 * t, 0.1)], 3)
     assert recogniser.views(START) == []  # finished
     stage = Stage(lambda t: [(100 + 60 * t, 0.1)])
     recogniser = recogniser_of(stage)
     for index in range(25):
         stage.now_s = index / 10
-        recogniser.process(Frame("c", index, START + timedelta(seconds=stage.now_s), PICTURE))
+        process(recogniser, stage, Frame("c", index, START + timedelta(seconds=stage.now_s), PICTURE))
     [view] = recogniser.views(START + timedelta(seconds=2.4))
     assert view.name == "Anna"
     assert view.box[0] == pytest.approx(244, abs=6)
@@ -202,6 +236,180 @@ def test_a_clock_set_back_ends_tracks_and_goes_on() -> None:
     events: list[Event] = []
     for index in range(40):
         at = START + timedelta(seconds=index / 2 - (3600 if index >= 20 else 0))
-        events += recogniser.process(Frame("c", index, at, PICTURE))
+        events += process(recogniser, stage, Frame("c", index, at, PICTURE))
     events += recogniser.finish()
     assert len({s.sighting_id for s in sightings(events)}) == 2
+
+
+def frame_at(stage: Stage, seconds: float) -> Frame:
+    stage.now_s = seconds
+    return Frame("c", round(seconds * 10), START + timedelta(seconds=seconds), PICTURE)
+
+
+def test_only_the_faces_that_are_wanted_are_handed_out() -> None:
+    stage = Stage(lambda _: [(x * 200.0, 9.0 + 2 * x) for x in range(6)])
+    recogniser = recogniser_of(stage, max_embeddings=4)
+    first = recogniser.look(frame_at(stage, 0))
+    assert first is not None
+    assert first.image is PICTURE
+    assert len(first.faces) == 4
+    recogniser.conclude(stage.embed(first.image, first.faces))
+    assert recogniser.look(frame_at(stage, 0.1)) is None
+    assert recogniser.conclude(None) == []
+    then = recogniser.look(frame_at(stage, 0.5))
+    assert then is not None
+    # Those of whom nothing is known yet come first.
+    assert set(first.faces.xyxy[:, 0]) | set(then.faces.xyxy[:2, 0]) == {200.0 * x for x in range(6)}
+
+
+@pytest.mark.parametrize("rows", [0, 2])
+def test_another_number_of_vectors_than_wanted_is_refused(rows: int) -> None:
+    stage = Stage(lambda _: [(100, 0.1)])
+    recogniser = recogniser_of(stage)
+    assert recogniser.look(frame_at(stage, 0)) is not None
+    with pytest.raises(ValueError, match="zip"):
+        recogniser.conclude(np.zeros((rows, 1)))
+
+
+def test_a_look_whose_faces_could_not_be_embedded_loses_no_event() -> None:
+    stage = Stage(lambda t: [(100, 0.1)] if t < 3 else [(900, 2.0)])
+    recogniser = recogniser_of(stage)
+    events: list[Event] = []
+    for index in range(12):
+        frame = frame_at(stage, index / 2)
+        wanted = recogniser.look(frame)
+        if index >= 6 and wanted is not None:
+            continue  # the embedder failed
+        events += recogniser.conclude(None if wanted is None else stage.embed(wanted.image, wanted.faces))
+    assert not any(isinstance(event, TrackEnded) for event in events)
+    events += process(recogniser, stage, frame_at(stage, 6))
+    [ended] = [event for event in events if isinstance(event, TrackEnded)]
+    assert (ended.person_id, ended.last_seen_at) == ("anna", START + timedelta(seconds=2.5))
+    events += recogniser.finish()
+    assert [s.person_id for s in sightings(events)].count("anna") >= 2
+
+
+def test_a_face_that_nobody_looked_for_is_still_there_but_not_for_ever() -> None:
+    for looks_for, ended_s in ((True, 4.5), (False, 7.5)):
+        stage = Stage(lambda t: [(100, 0.1)] if t < 2.2 else [], looks_for=looks_for)
+        recogniser = recogniser_of(stage)
+        ended = [
+            index / 2
+            for index in range(20)
+            if any(isinstance(e, TrackEnded) for e in process(recogniser, stage, frame_at(stage, index / 2)))
+        ]
+        assert ended == [ended_s]
+
+
+def test_a_face_that_the_last_look_missed_is_not_drawn() -> None:
+    for looks_for in (True, False):
+        stage = Stage(lambda t: [(100, 0.1)] if t < 0.9 else [], looks_for=looks_for)
+        recogniser = recogniser_of(stage)
+        for seconds in (0.0, 0.5, 1.0):
+            process(recogniser, stage, frame_at(stage, seconds))
+        assert len(recogniser.views(START + timedelta(seconds=1))) == (0 if looks_for else 1)
+
+
+def test_two_who_turn_back_from_each_other_are_told_apart_by_their_looks() -> None:
+    def scene(t: float) -> list[tuple[float, float]]:
+        if t <= 4:
+            return [(100 + 50 * t, 0.1), (500 - 50 * t, 1.9)]
+        # They met in the middle, and each went back to where they came from while nobody looked.
+        return [(300 - 65 * (t - 4), 0.1), (300 + 65 * (t - 4), 1.9)]
+
+    stage = Stage(scene)
+    recogniser = recogniser_of(stage)
+    for index in range(24):
+        if index in (8, 9):  # nobody looks while they are in one place
+            continue
+        process(recogniser, stage, frame_at(stage, index / 2))
+    left, right = sorted(recogniser.views(START + timedelta(seconds=11.5)), key=lambda view: view.box[0])
+    assert (left.name, right.name) == ("Anna", "Ben")
+    assert recogniser.counts["tracks"] == 0  # nobody's track was broken off
+
+
+def test_a_crowd_is_not_embedded_to_tell_who_is_who() -> None:
+    crowd = [(100 + 8.0 * x, 9.0 + 2 * x) for x in range(MOST_CONTESTED + 1)]
+    for faces, embedded in ((crowd, 0), (crowd[:2], 2)):
+        stage = Stage(lambda _, faces=faces: faces)  # type: ignore[misc]  # bound here
+        recogniser = recogniser_of(stage)
+        process(recogniser, stage, frame_at(stage, 0))
+        before = stage.embedded
+        recogniser.look(frame_at(stage, 0.5))
+        assert stage.embedded - before == embedded
+
+
+def test_what_looks_can_be_asked_what_it_counted() -> None:
+    stage = Stage(lambda _: [])
+    looker: object = recogniser_of(stage).looker
+    assert looker is stage
+
+
+# -- places and the line --------------------------------------------------------------------------------------------
+
+
+def upright(name: str, kind: ZoneKind, left: float, right: float) -> Zone:
+    return Zone(name, kind, ((left, 0.0), (right, 0.0), (right, 1.0), (left, 1.0)))
+
+
+def test_a_sighting_says_where_they_are() -> None:
+    zones = Zones(
+        (upright("A1", "seat", 0.0, 0.2), upright("wall", "ignore", 0.2, 0.6), upright("D", "door", 0.8, 1.0))
+    )
+    scene = [(100.0, 0.1), (1150.0, 1.9)]  # in the middle of 1300 pixels there is neither seat nor door
+    events, _, _ = play(lambda _: scene, 6, zones=zones)
+    assert {(s.person_id, s.place) for s in sightings(events)} == {("anna", "A1"), ("ben", "D")}
+    moved, _, _ = play(lambda _: [(500, 0.1), (900, 1.9)], 6, zones=zones)
+    assert {(s.person_id, s.place) for s in sightings(moved)} == {("anna", None), ("ben", None)}
+    nowhere, _, _ = play(lambda _: scene, 6)
+    assert {s.place for s in sightings(nowhere)} == {None}
+
+
+def test_a_sighting_says_where_they_were_last() -> None:
+    zones = Zones((upright("A1", "seat", 0.0, 0.25), upright("B1", "seat", 0.25, 1.0)))
+    events, _, _ = play(lambda t: [(100 + 40 * max(0.0, t - 5), 0.1)], 20, zones=zones, sighting_interval_s=5)
+    assert {s.sighting_id for s in sightings(events)} == {"r-c-1"}
+    assert [s.place for s in sightings(events)] == ["A1", "A1", "B1", "B1", "B1"]
+
+
+DOORSTEP = Line((0.5, 0.0), (0.5, 1.0), inside="left")
+"""Upright in the middle; the right half of the picture is inside."""
+
+
+def there_and_back(t: float, embedding: float = 0.1) -> list[tuple[float, float]]:
+    """From 200 to 1100 pixels until second 10, and back until second 20."""
+    return [(200 + 90 * (t if t <= 10 else 20 - t), embedding)]
+
+
+def crossings(events: list[Event]) -> list[LineCrossed]:
+    return [event for event in events if isinstance(event, LineCrossed)]
+
+
+@pytest.mark.parametrize(
+    ("embedding", "person_id"), [pytest.param(0.1, "anna", id="known"), pytest.param(9.0, None, id="a stranger")]
+)
+def test_who_crosses_the_line_is_told_in_and_out(embedding: float, person_id: str | None) -> None:
+    events, _, _ = play(lambda t: there_and_back(t, embedding), 20, line=DOORSTEP)
+    inwards, outwards = crossings(events)
+    assert (inwards.direction, outwards.direction) == ("in", "out")
+    for crossed, at_s in ((inwards, 4.5), (outwards, 15.5)):  # the middle of the face is on 650 pixels then
+        assert (crossed.camera, crossed.track_id, crossed.person_id) == ("c", "r-c-1", person_id)
+        # A margin beyond the line, and at the next look.
+        assert 0 < (crossed.at - START).total_seconds() - at_s <= 1
+
+
+def test_who_does_not_cross_the_line_is_not_told() -> None:
+    def on_both_sides(_: float) -> list[tuple[float, float]]:
+        return [(200, 0.1), (1000, 1.9)]
+
+    cases: list[tuple[Scene, Line | None]] = [(there_and_back, None), (on_both_sides, DOORSTEP)]
+    for scene, line in cases:
+        events, _, _ = play(scene, 20, line=line)
+        assert sightings(events)
+        assert not crossings(events)
+
+
+def test_each_crosses_the_line_for_themselves() -> None:
+    # She stops before it.
+    events, _, _ = play(lambda t: [*there_and_back(min(t, 2.0)), (1150 - 40 * t, 1.9)], 16, line=DOORSTEP)
+    assert [(crossed.person_id, crossed.direction) for crossed in crossings(events)] == [("ben", "out")]
