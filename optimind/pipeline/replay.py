@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -14,6 +16,9 @@ from optimind.plugin_api import Source, SourceError
 __all__ = ["FrameCounts", "Replay", "State", "close_source", "shortfall_of", "utc_now"]
 
 log = logging.getLogger(__name__)
+
+_AHEAD = 3
+"""So many frames are decoded before they are asked for."""
 
 State = Literal["connecting", "live", "stalled", "failed", "ended"]
 
@@ -62,10 +67,11 @@ class Replay:
 
     def __iter__(self) -> Iterator[Frame]:
         """Open the source and give its frames; it is closed at the end, however that comes."""
+        reader = ThreadPoolExecutor(1, thread_name_prefix=f"read {self.camera}")
         try:
             self._source.open()
             began_at = self._start_at or self._clock()
-            while not self._stopped and (frame := self._source.read()) is not None:
+            for frame in self._read_ahead(reader):
                 position_s = frame.position_s
                 captured_at = self._clock() if position_s is None else began_at + timedelta(seconds=position_s)
                 index = self._read
@@ -78,7 +84,27 @@ class Replay:
         else:
             self.state, self.reason = "ended", "" if self._stopped else shortfall_of(self._source)
         finally:
+            # First, as it may be what ends a read that hangs.
             close_source(self._source, self.camera)
+            reader.shutdown(cancel_futures=True)
+
+    def _read_ahead(self, reader: ThreadPoolExecutor) -> Iterator[Frame]:
+        """Read the source in a thread of its own: the next frames are decoded while one is handled."""
+        over = False
+
+        def read_on() -> Frame | None:
+            nonlocal over
+            if over:  # nobody reads a source further that ended or failed
+                return None
+            over = True
+            frame = self._source.read()
+            over = frame is None
+            return frame
+
+        ahead = deque(reader.submit(read_on) for _ in range(_AHEAD))
+        while not self._stopped and (frame := ahead.popleft().result()) is not None:
+            ahead.append(reader.submit(read_on))
+            yield frame
 
     def stop(self) -> None:
         """Give no further frame. May be called at any time."""

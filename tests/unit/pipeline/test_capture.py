@@ -366,6 +366,19 @@ class TestReplay:
         assert len(frames) == 3
         assert (replay.state, replay.counts.read) == ("ended", 3)
 
+    def test_a_source_that_ended_is_not_read_again(self) -> None:
+        class Once(FakeSource):
+            ends = 0
+
+            def read(self) -> Frame | None:
+                frame = super().read()
+                self.ends += frame is None
+                return frame
+
+        source = Once("x", pictures(5))
+        assert len(list(Replay(source, "door"))) == 5
+        assert source.ends == 1
+
     def test_leaving_early_closes_the_source(self) -> None:
         source = FakeSource("x", pictures(9))
         frames = iter(Replay(source, "door"))
