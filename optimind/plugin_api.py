@@ -96,6 +96,9 @@ class Source(Protocol):
 
     ``accepts`` says whether a ``source:`` setting is this kind's; exactly one kind may accept a given text.
     ``live`` is true for what runs in real time whether or not it is read (a camera), false for a recording.
+
+    A recording may have two attributes more: ``ended_early`` (a text, or None) says at its end what of it could not be
+    read, ``duration_s`` (a float, or None) once it is open how long it is, for the time left.
     """
 
     name: ClassVar[str]

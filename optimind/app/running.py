@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from optimind.pipeline.marks import MarkWriter
 from optimind.pipeline.recogniser import Recogniser, RecogniserSettings
 from optimind.pipeline.replay import Replay
 from optimind.pipeline.stages import StageTimes
+from optimind.pipeline.standing import Standing
 from optimind.pipeline.summary import attention, summarise
 from optimind.plugin_api import (
     AttendanceMarked,
@@ -118,8 +119,12 @@ def run(
     stop: threading.Event,
     watchers: Sequence[Watcher] = (),
     on_marked: Callable[[RecordRow], None] = lambda _row: None,
+    on_tick: Callable[[Standing], None] = lambda _standing: None,
 ) -> RunResult:
-    """Recognise until the recordings end or ``stop`` is set. Raises OptiMindError where it cannot begin."""
+    """Recognise until the recordings end or ``stop`` is set. Raises OptiMindError where it cannot begin.
+
+    ``on_tick`` is called in every turn of the loop: many times a second, so what it does must be short.
+    """
     catalogue = discover(config.plugins_folder)
     gallery = _gallery(options.gallery or config.gallery)
     cameras = cameras_of(config, options.sources)
@@ -161,15 +166,21 @@ def run(
             )
             feeds.append(CameraFeed(_capture(options, camera.id, source, changed), recogniser))
         workers = [DeliveryWorker(ledger, sink, zone=config.zone()) for sink in sinks]
+        people: set[str] = set()
+        standing = Standing(feeds=feeds, stages=stages, delays=delays, people=people, workers=workers, marks=writer)
+        stack.enter_context(_metrics(config, standing))
         for worker in workers:
             stack.callback(worker.stop)
             worker.start()
-        people: set[str] = set()
 
         def dispatch(events: Sequence[Event]) -> None:
             people.update(event.person_id for event in events if isinstance(event, Sighting))
             with stages.measure("plugins"):
                 host.dispatch(events)
+
+        def tick() -> None:
+            writer.retry()
+            on_tick(standing)
 
         loop = Loop(
             feeds,
@@ -181,7 +192,7 @@ def run(
             stop=stop,
             seconds=options.seconds,
             watchers=watchers,
-            tick=writer.retry,
+            tick=tick,
         )
         began_s = time.monotonic()
         try:
@@ -217,6 +228,14 @@ def run(
 def _keep(event: Event, writer: MarkWriter) -> None:
     if isinstance(event, AttendanceMarked):
         writer.write(event)
+
+
+def _metrics(config: Config, standing: Standing) -> AbstractContextManager[None]:
+    if config.metrics.port is None:
+        return nullcontext()
+    from optimind.pipeline.metrics import serving  # noqa: PLC0415 - only where it is switched on
+
+    return serving(standing, config.metrics.address, config.metrics.port)
 
 
 def _gallery(path: Path) -> GalleryFile:

@@ -20,6 +20,7 @@ from rich.console import Console
 from optimind.app import running
 from optimind.cli.check import print_report, report_problems
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
+from optimind.cli.status_line import status_line
 from optimind.config import Config, load_config
 from optimind.errors import SourceNotFound, UsageError
 from optimind.pipeline.loop import Watcher
@@ -93,10 +94,15 @@ def _run(
     picture = Snapshot(snapshot, settings.zone()) if snapshot else None
     window = None if as_json or headless else _window(settings)
     watchers = _watchers(window, picture, settings)
-    # What a plugin prints must not get into the document.
-    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
+    with contextlib.ExitStack() as stack:
+        if as_json:
+            # What a plugin prints must not get into the document.
+            stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        show = stack.enter_context(status_line(seconds=options.seconds, wanted=not (as_json or window)))
         try:
-            result = running.run(settings, options, stop=stop, watchers=watchers, on_marked=_announce(settings))
+            result = running.run(
+                settings, options, stop=stop, watchers=watchers, on_marked=_announce(settings), on_tick=show
+            )
         finally:
             if window:
                 window.close()

@@ -7,6 +7,7 @@ from optimind.config.models import (
     Config,
     DetectionSettings,
     DisplaySettings,
+    MetricsSettings,
     RecognitionSettings,
     StorageSettings,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "DetectionSettings",
     "DisplaySettings",
     "LineSettings",
+    "MetricsSettings",
     "RecognitionSettings",
     "StorageSettings",
     "ZoneSettings",

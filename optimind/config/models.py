@@ -35,6 +35,7 @@ __all__ = [
     "Config",
     "DetectionSettings",
     "DisplaySettings",
+    "MetricsSettings",
     "RecognitionSettings",
     "StorageSettings",
 ]
@@ -91,6 +92,16 @@ def _switch(value: Any) -> Any:
 
 def _lower(value: Any) -> Any:
     return value.lower() if isinstance(value, str) else value
+
+
+class MetricsSettings(Section):
+    """Where the figures of a run can be fetched while it goes on. ``port`` None: nowhere.
+
+    Only from this machine unless ``address`` says otherwise, since they tell how many people are seen.
+    """
+
+    port: Annotated[int | None, BeforeValidator(no_truth)] = Field(default=None, ge=1, le=65535)
+    address: str = Field(default="127.0.0.1", min_length=1)
 
 
 class DisplaySettings(Section):
@@ -171,6 +182,7 @@ class Config(Section):
     detection: DetectionSettings = DetectionSettings()
     recognition: RecognitionSettings = RecognitionSettings()
     display: DisplaySettings = DisplaySettings()
+    metrics: MetricsSettings = MetricsSettings()
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
     storage: StorageSettings = StorageSettings()
     plugins: dict[str, ExtensionSection] = Field(default_factory=lambda: {"attendance": {"enabled": True}})

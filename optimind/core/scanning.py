@@ -50,6 +50,12 @@ class Tile:
     least_px: float
     margin_px: int
 
+    @property
+    def longer_side(self) -> int:
+        """Pixels of the picture."""
+        left, top, right, bottom = self.box
+        return max(right - left, bottom - top)
+
     def least_cells(self, cell_px: float) -> int:
         """How many cells of a thumbnail, in one piece, change at least when somebody comes."""
         return max(_LEAST_CELLS, round(_OF_A_FACE * (self.least_px / cell_px) ** 2))

@@ -31,7 +31,7 @@ __all__ = ["Look", "LookSettings", "Looker"]
 SLICE_S: Final = 0.08
 """A live frame is looked at for about so long, so that the next ones do not wait."""
 STARVED_S: Final = 2.0
-"""Without a look for so long a camera is looked at even where there is no processor time for it."""
+"""What has been due for so long is done even where there is no processor time for it."""
 _CELL_PX: Final = 16
 """The side of a thumbnail's cell; less where the smallest face would not be three cells wide."""
 _CHECKS: Final = 5
@@ -107,7 +107,7 @@ class Looker:
         self._now_s = now_s
         self._plan: ScanPlan | None = None
         self._checked_s = 0.0
-        self._began_s = now_s()
+        self._waiting_from_s = now_s()
         self._looked_s: dict[int, float] = {}
         self._pixel_s = 0.0
         self.finds_from_px = 0.0
@@ -115,7 +115,7 @@ class Looker:
         self.deferred = 0
         """How often something was due and there was no processor time for it."""
         self.starved = 0
-        """How often it was looked at nevertheless, because nothing had been for :data:`STARVED_S`."""
+        """How often it was done nevertheless, because it had waited for :data:`STARVED_S`."""
         self.searched_px = 0
         """How many pixels were searched."""
 
@@ -137,6 +137,7 @@ class Looker:
             followed = [track.box_at(frame.captured_at) for track in tracks]
             due = plan.due(thumbnail, np.array(followed).reshape(-1, 4), now_s)
         if not due and not follow:
+            self._waiting_from_s = self._now_s()
             return None
         if not self._may_begin():
             self._checked_s = -np.inf
@@ -148,7 +149,7 @@ class Looker:
         if follow and due and due[0].waited > overdue:
             found.append(self._search(plan, due.pop(0), frame, thumbnail))
         if follow and self._fits(began_s, 0):
-            found.append(self._follow(frame, [tracks[row] for row in follow]))
+            found.append(self._follow(plan, frame, [tracks[row] for row in follow]))
             looked_for[follow] = True
         for search in due:
             if found and not self._fits(began_s, search.pixels):
@@ -163,10 +164,10 @@ class Looker:
         now_s = self._now_s()
         if self._budget is not None and not self._budget.has_time():
             self.deferred += 1
-            if now_s - self._began_s < STARVED_S:
+            if now_s - self._waiting_from_s < STARVED_S:
                 return False
             self.starved += 1
-        self._began_s = now_s
+        self._waiting_from_s = now_s
         return True
 
     # -- following --------------------------------------------------------------------------------------------------
@@ -189,7 +190,7 @@ class Looker:
         unsure = track.spread_at(frame.captured_at) / track.motion.size / _UNSURE
         return max(passed_s / self._settings.follow_interval_s, unsure)
 
-    def _follow(self, frame: Frame, tracks: Sequence[Track]) -> Detections:
+    def _follow(self, plan: ScanPlan, frame: Frame, tracks: Sequence[Track]) -> Detections:
         at = frame.captured_at
         boxes = np.array([track.box_at(at) for track in tracks])
         spread = np.array([track.spread_at(at) / track.motion.size for track in tracks])
@@ -197,9 +198,12 @@ class Looker:
         # It may have become smaller, or was never that large: one that is missed is then looked for as in a search, at
         # once while little is known of it.
         missed = np.array([track.misses > (_KNOWN_MISSES if track.detections >= _KNOWN else 0) for track in tracks])
-        face_px = np.where(missed, np.maximum(sizes(boxes), sure_px), sure_px)
+        margin = np.clip(_BOX + 3 * spread, *_MARGIN)
+        # A near one, with all that is around it, would take longer than the whole picture: a tile's pixels are enough.
+        largest = np.maximum(plan.tiles[0].longer_side / (1 + 2 * margin), sure_px)
+        face_px = np.where(missed, np.clip(sizes(boxes), sure_px, largest), sure_px)
         with self._stages.measure("follow"):
-            mosaic = Mosaic.of(frame.image, boxes, np.clip(_BOX + 3 * spread, *_MARGIN), face_px)
+            mosaic = Mosaic.of(frame.image, boxes, margin, face_px)
             found = mosaic.back(self._detect(mosaic.picture))
         for track in tracks:
             self._looked_s[track.number] = at.timestamp()

@@ -186,9 +186,11 @@ class Loop:
 
         Where that fails the calls try each camera alone, so that only the one that is to blame is blamed.
         """
+        if not wanted:
+            return iter(())
         try:
             with self._stages.measure("embed"):
-                done = self._embedder.embed_all([(each.image, each.faces) for each in wanted]) if wanted else []
+                done = self._embedder.embed_all([(each.image, each.faces) for each in wanted])
             together = [functools.partial(np.asarray, vectors) for _, vectors in zip(wanted, done, strict=True)]
         except Exception:  # noqa: BLE001 - raised again by whoever it belongs to
             return iter([functools.partial(self._embedder.embed, each.image, each.faces) for each in wanted])

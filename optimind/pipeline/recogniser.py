@@ -132,6 +132,11 @@ class Recogniser:
         """What looks at this camera's frames, for what it counted."""
         return self._looker
 
+    @property
+    def following(self) -> int:
+        """How many faces are followed now."""
+        return len(self._subjects)
+
     def look(self, frame: Frame) -> Wanted | None:
         """Look at ``frame`` where that is due, and say which faces to embed for :meth:`conclude`; None for none."""
         self._looked = None

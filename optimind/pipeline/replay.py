@@ -41,6 +41,7 @@ class Replay:
 
     ``captured_at`` is ``start_at`` (the moment of opening where None) plus the frame's position. Iterating opens the
     source and raises :class:`SourceError` where it cannot be read; ``state`` and ``reason`` then say so too.
+    ``position_s`` is that of the last frame given, None where it has none.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Replay:
         self.state: State = "connecting"
         self.reason = ""
         self.error: Exception | None = None
+        self.position_s: float | None = None
         self._source = source
         self._clock = clock
         self._start_at = require_aware(start_at, "start_at") if start_at else None
@@ -64,6 +66,11 @@ class Replay:
     def counts(self) -> FrameCounts:
         """Frames read so far; none is ever dropped."""
         return FrameCounts(self._read, 0)
+
+    @property
+    def duration_s(self) -> float | None:
+        """How long the recording is, where its source knows that and it has been opened."""
+        return getattr(self._source, "duration_s", None)
 
     def __iter__(self) -> Iterator[Frame]:
         """Open the source and give its frames; it is closed at the end, however that comes."""
@@ -77,6 +84,7 @@ class Replay:
                 index = self._read
                 self._read += 1
                 self.state = "live"
+                self.position_s = position_s
                 yield replace(frame, camera=self.camera, captured_at=captured_at, index=index)
         except SourceError as error:
             self.state, self.reason, self.error = "failed", str(error), error

@@ -9,6 +9,7 @@ from typing import Any
 
 from optimind.pipeline.delivery import DeliveryWorker
 from optimind.pipeline.host import PluginState
+from optimind.pipeline.looking import STARVED_S
 from optimind.pipeline.loop import CameraFeed
 from optimind.pipeline.stages import StageTimes
 
@@ -131,10 +132,12 @@ def _troubles(feed: CameraFeed, *, stopped: bool) -> Iterator[str]:
         yield f"it was lost for a while: {feed.capture.error}"
     elif not feed.capture.counts.read and not stopped:
         yield "it gave no picture"
-    if feed.recogniser.looker.starved:
+    starved = feed.recogniser.looker.starved
+    if starved:
+        often = "once" if starved == 1 else f"{starved} times"
         yield (
-            "there was hardly any processor time to look at its pictures; raise detection.cpu_cores or "
-            "detection.min_face_px, or set the camera to a smaller picture"
+            f"{often} there was no processor time for {STARVED_S:g} s to look at its pictures; raise "
+            "detection.cpu_cores or detection.min_face_px, or set the camera to a smaller picture"
         )
     if feed.failures:
         yield f"{feed.failures} frames could not be handled, the last: {feed.last_error}"

@@ -225,6 +225,11 @@ class OpenCvSource(Source):
     # -- whether a recording was whole ------------------------------------------------------------------------------
 
     @property
+    def duration_s(self) -> float | None:
+        """How long an opened recording is by its own account; None for a camera and where the file does not say."""
+        return self._duration_s if self._expected and not self.live else None
+
+    @property
     def _duration_s(self) -> float:
         return self._expected / self._fps
 

@@ -26,6 +26,7 @@ class FolderSource(Source):
     """A folder of pictures in natural order (2 before 10), one a second, or ``folder?fps=5``.
 
     A picture that cannot be read is skipped and counted in ``skipped``; ``ended_early`` then names it at the end.
+    ``duration_s`` is how long all pictures take, once it was opened.
     """
 
     name: ClassVar[str] = "folder"
@@ -37,6 +38,7 @@ class FolderSource(Source):
         self.ended_early: str | None = None
         self._folder = Path(folder).absolute()
         self._fps = _frames_per_second(option, spec)
+        self.duration_s: float | None = None
         self._left: list[Path] | None = None
         self._skipped: list[str] = []
         self._index = 0
@@ -71,6 +73,7 @@ class FolderSource(Source):
                 mend=f"pictures end in {' '.join(sorted(SUFFIXES))}; subfolders are not looked into",
             )
         self._left = sorted(pictures, key=_natural, reverse=True)
+        self.duration_s = len(pictures) / self._fps
         self._skipped = []
         self._index = 0
         self.ended_early = None

@@ -190,6 +190,7 @@ def test_the_ranges_are_all_there() -> None:
         "engines.dlib.threads",
         "engines.dlib.min_confidence",
         "engines.arcface.threads",
+        "metrics.port",
     }
 
 

@@ -76,6 +76,7 @@ timezone: Europe/Berlin
 detection: {min_face_px: 60, scan_interval_s: 2, quiet_interval_s: 20, follow_interval_s: 0.5, cpu_cores: 1.5}
 recognition: {max_distance: 0.4, min_margin: 0, min_samples: 1, max_samples: 1}
 display: {window: off}
+metrics: {port: 9464}
 log_level: DEBUG
 storage: {url: "sqlite:///ledger/o.db"}
 plugins: {attendance: {enabled: no, session: day}, other: }
@@ -99,6 +100,7 @@ plugins_folder: mine
     }
     assert config.recognition.max_samples == 1
     assert (config.display.window, config.log_level) == ("off", "debug")
+    assert (config.metrics.port, config.metrics.address) == (9464, "127.0.0.1")
     assert config.storage.url == f"sqlite:///{tmp_path / 'ledger/o.db'}"
     assert config.plugins == {"attendance": {"enabled": False, "session": "day"}, "other": {}}
     assert config.sheets == {"spreadsheet": "abc", "credentials": {"file": "key.json"}}
@@ -143,6 +145,8 @@ CASES = {
         "detection:\n  min_face_pix: 5",
         'config.yaml:2: detection.min_face_pix: unknown key; did you mean "min_face_px"?',
     ),
+    "no port": ("metrics: {port: 65536}", "config.yaml:1: metrics.port: 65536 is too large; the most is 65535"),
+    "a port that is yes": ("metrics: {port: yes}", "config.yaml:1: metrics.port: is yes or no; write a number here"),
     "nothing like it": (
         "display: {colour: red}",
         "config.yaml:1: display.colour: unknown key; the keys here are: window",

@@ -15,6 +15,7 @@ from optimind.config import (
     Config,
     DetectionSettings,
     DisplaySettings,
+    MetricsSettings,
     RecognitionSettings,
     StorageSettings,
 )
@@ -26,6 +27,7 @@ MODELS: tuple[type[BaseModel], ...] = (
     CameraSettings,
     DetectionSettings,
     DisplaySettings,
+    MetricsSettings,
     RecognitionSettings,
     StorageSettings,
     Secret,

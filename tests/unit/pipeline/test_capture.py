@@ -355,6 +355,15 @@ class TestReplay:
         list(replay)
         assert (replay.state, replay.reason) == ("ended", "3 of 9 frames")
 
+    def test_where_it_stands_and_how_long_it_is(self) -> None:
+        class Timed(FakeSource):
+            duration_s = 0.4
+
+        replay = Replay(Timed("x", pictures(2), fps=5), "door")
+        assert (replay.position_s, replay.duration_s) == (None, 0.4)
+        assert [replay.position_s for _ in replay] == [0.0, 0.2]
+        assert Replay(FakeSource("x", pictures(1)), "door").duration_s is None
+
     def test_stop_ends_it(self) -> None:
         source = FakeSource("x", pictures(9))
         replay = Replay(source, "door")

@@ -257,6 +257,13 @@ def test_the_faces_of_all_cameras_are_embedded_together_and_each_gets_its_own() 
     assert [feed.processed for feed in feeds] == [5, 5, 5]
 
 
+def test_where_nobody_is_to_be_embedded_no_time_of_that_is_counted() -> None:
+    stages = StageTimes()
+    log: list[tuple[str, float]] = []
+    loop([live("a", Script(log, faces=lambda index: int(index == 2)))], stages=stages).run()
+    assert stages.total("embed")[0] == 1
+
+
 @pytest.mark.parametrize("bad_first", [True, False])
 def test_a_camera_whose_faces_cannot_be_embedded_leaves_the_others_alone(
     caplog: pytest.LogCaptureFixture, *, bad_first: bool

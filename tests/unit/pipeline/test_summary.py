@@ -174,5 +174,7 @@ def test_a_starved_camera_is_told_of_beside_all_else() -> None:
     two[1].state, two[1].reason = "stalled", "no picture for 5 s"
     stalled, starved = attention(two, [], [], stopped=False)  # type: ignore[arg-type]  # stand in
     assert stalled == "camera c1: no picture for 5 s"
-    assert starved.startswith("camera c1: ")
+    assert starved.startswith("camera c1: once there was no processor time for 2 s")
     assert "detection.cpu_cores" in starved
+    [often] = attention(feeds(Looked(starved=7)), [], [], stopped=False)  # type: ignore[arg-type]  # stand in
+    assert often.startswith("camera c0: 7 times there was")

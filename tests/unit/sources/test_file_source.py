@@ -40,6 +40,16 @@ def test_every_frame_comes_at_its_time(tmp_path: Path, name: str, codec: str) ->
     assert shortfall is None
 
 
+def test_how_long_it_is_is_known_once_it_is_open(tmp_path: Path) -> None:
+    source = FileSource.create("door", str(write_video(tmp_path / "a.mp4", "mp4v", frames=25, fps=10)))
+    assert source.duration_s is None
+    source.open()
+    assert source.duration_s == pytest.approx(2.5)
+    source.live = True
+    assert source.duration_s is None
+    source.close()
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

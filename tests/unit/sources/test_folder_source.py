@@ -50,6 +50,16 @@ def test_the_pace_is_an_option(tmp_path: Path, option: str, step_s: float) -> No
     assert frames[1].position_s == pytest.approx(step_s)
 
 
+@pytest.mark.parametrize(("option", "duration_s"), [("?fps=5", 0.4), ("", 2.0)])
+def test_how_long_it_is(tmp_path: Path, option: str, duration_s: float) -> None:
+    put(tmp_path, "a.png", 1)
+    put(tmp_path, "b.png", 2)
+    source = FolderSource.create("door", str(tmp_path) + option)
+    assert source.duration_s is None
+    source.open()
+    assert source.duration_s == pytest.approx(duration_s)
+
+
 @pytest.mark.parametrize("option", ["fps=", "fps=0", "fps=-1", "fps=1e3", "fps=2000", "speed=2", "fps=nan", "5"])
 def test_a_wrong_option_is_wrong_usage(tmp_path: Path, option: str) -> None:
     with pytest.raises(UsageError, match="unknown option") as refusal:
