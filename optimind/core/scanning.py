@@ -107,6 +107,7 @@ class ScanPlan:
         self._searched_s = [-math.inf] * len(self.tiles)
         self._whole_s = [-math.inf] * len(self.tiles)
         self._before: list[NDArray[np.float32] | None] = [None] * len(self.tiles)
+        self._ignored: NDArray[np.bool_] | None = None
 
     @property
     def pixels(self) -> int:
@@ -181,10 +182,12 @@ class ScanPlan:
 
     def _explained(self, shape: tuple[int, ...], followed: Boxes) -> NDArray[np.bool_]:
         """Which cells show a face that is followed, or what is around it, or are to be ignored."""
-        rows, columns = shape
-        y, x = np.mgrid[0:rows, 0:columns] + 0.5
-        points = np.column_stack([x.ravel() / columns, y.ravel() / rows])
-        explained = self._zones.ignores(points).reshape(rows, columns)
+        if self._ignored is None:
+            rows, columns = shape
+            y, x = np.mgrid[0:rows, 0:columns] + 0.5
+            points = np.column_stack([x.ravel() / columns, y.ravel() / rows])
+            self._ignored = self._zones.ignores(points).reshape(rows, columns)
+        explained = self._ignored.copy()
         if not len(followed):
             return explained
         to_cells = np.tile([shape[1] / self.size[0], shape[0] / self.size[1]], 2)

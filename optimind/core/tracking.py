@@ -8,7 +8,7 @@ tracks may have gone on to the same detection, what the faces look like counts t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Self
 
@@ -54,7 +54,7 @@ class Track:
     last_seen_at: datetime
     motion: Motion
     detections: int = 1
-    misses: int = field(default=0)
+    misses: int = 0
 
     @classmethod
     def begun(cls, number: int, box: NDArray[np.float64], at: datetime) -> Self:
