@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import classroom, encoding, engines, identification, search, tracking
+from benchmarks import classroom, encoding, engines, identification, live, search, tracking
 from benchmarks.baseline import below_full_baseline
 
 HERE = Path(__file__).resolve().parent
@@ -25,6 +25,7 @@ ALL = {
     "search": search,
     "identification": identification,
     "classroom": classroom,
+    "live": live,
     "tracking": tracking,
 }
 

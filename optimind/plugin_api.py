@@ -151,10 +151,11 @@ class Detector(Protocol):
         """Return the faces in ``image``, boxes in its pixels. Not thread-safe."""
         ...
 
-    def glance(self, image: Image) -> Detections:
+    def glance(self, image: Image, largest_px: float | None = None) -> Detections:  # noqa: ARG002 - for those who can
         """As :meth:`detect`, for a live camera: a quicker way may be taken.
 
-        It finds the same faces as surely; its boxes may be a little off. Not thread-safe.
+        It finds the same faces as surely; its boxes may be a little off. Faces wider than ``largest_px`` (None: than
+        the picture) need not be found, which may spare time. Not thread-safe.
         """
         return self.detect(image)
 

@@ -194,11 +194,11 @@ def run(
             watchers=watchers,
             tick=tick,
         )
-        began_s = time.monotonic()
+        began_s, cpu_began_s = time.monotonic(), time.process_time()
         try:
             loop.run()
         finally:
-            seconds = time.monotonic() - began_s
+            seconds, cpu_s = time.monotonic() - began_s, time.process_time() - cpu_began_s
             # Whatever ended the loop, what was seen is said, saved and sent.
             host.close()
             writer.retry(now=True)
@@ -211,6 +211,7 @@ def run(
                 delays,
                 people,
                 seconds=seconds,
+                cpu_s=cpu_s,
                 workers=workers,
                 plugins=host.states,
                 engine=engine.name,

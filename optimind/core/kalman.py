@@ -55,6 +55,11 @@ class Motion:
     speed: float = FIRST_SPEED**2
     surprise: float = 0.0
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether it only sways."""
+        return float(np.hypot(*self.velocity)) <= SWAY * self.size
+
     def middle_after(self, seconds: float) -> NDArray[np.float64]:
         """Where the middle should be after ``seconds``; it does not go back in time."""
         carried_s = -_CARRIED_S * math.expm1(-max(seconds, 0.0) / _CARRIED_S)

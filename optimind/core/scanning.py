@@ -166,12 +166,17 @@ class ScanPlan:
             return None
         rows, columns = np.nonzero(moved.any(axis=1))[0], np.nonzero(moved.any(axis=0))[0]
         width, height = self.size[0] / thumbnail.shape[1], self.size[1] / thumbnail.shape[0]
+        x1, x2 = (cells[1].start + columns[0]) * width, (cells[1].start + columns[-1] + 1) * width
+        y1, y2 = (cells[0].start + rows[0]) * height, (cells[0].start + rows[-1] + 1) * height
+        margin = tile.margin_px
+        if tile.scale < 1:  # in the copy of everything a face may be of any size; but a large one changes much
+            margin = min(margin, math.ceil(max(_OVERLAP * tile.least_px, x2 - x1, y2 - y1)))
         left, top, right, bottom = tile.box
         return (
-            max(left, math.floor((cells[1].start + columns[0]) * width) - tile.margin_px),
-            max(top, math.floor((cells[0].start + rows[0]) * height) - tile.margin_px),
-            min(right, math.ceil((cells[1].start + columns[-1] + 1) * width) + tile.margin_px),
-            min(bottom, math.ceil((cells[0].start + rows[-1] + 1) * height) + tile.margin_px),
+            max(left, math.floor(x1) - margin),
+            max(top, math.floor(y1) - margin),
+            min(right, math.ceil(x2) + margin),
+            min(bottom, math.ceil(y2) + margin),
         )
 
     def _cells(self, box: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[slice, slice]:

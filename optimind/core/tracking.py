@@ -73,11 +73,15 @@ class Track:
 
     def see(self, box: NDArray[np.float64], at: datetime) -> None:
         """Take the detection ``box`` as this face's."""
+        self.keep(box, at)
+        self.detections += 1
+
+    def keep(self, box: NDArray[np.float64], at: datetime) -> None:
+        """Take ``box`` as where this face is; it was no detector that said so."""
         passed_s = (at - self.last_seen_at).total_seconds()
         self.motion.see(centres(box[None])[0], float(sizes(box[None])[0]), passed_s)
         self.box = box
         self.last_seen_at = max(at, self.last_seen_at)
-        self.detections += 1
         self.misses = 0
 
 

@@ -8,21 +8,22 @@ more often the less sure that place is, and all of this waits when the processor
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from optimind.core.geometry import iou, sizes
+from optimind.core.geometry import centres, iou, sizes
 from optimind.core.scanning import ScanPlan, Search
 from optimind.core.tracking import Track
 from optimind.core.types import Detections, Frame, Image
 from optimind.core.zones import Zones
 from optimind.pipeline.budget import CpuBudget
 from optimind.pipeline.mosaic import Mosaic
+from optimind.pipeline.patches import Patches
 from optimind.pipeline.stages import StageTimes
 from optimind.plugin_api import Detector
 
@@ -30,6 +31,8 @@ __all__ = ["Look", "LookSettings", "Looker"]
 
 SLICE_S: Final = 0.08
 """A live frame is looked at for about so long, so that the next ones do not wait."""
+DETECTED_EVERY_S: Final = 6.0
+"""A known face that still looks as it did is left to the detector again after this time."""
 STARVED_S: Final = 2.0
 """What has been due for so long is done even where there is no processor time for it."""
 _CELL_PX: Final = 16
@@ -50,6 +53,10 @@ _KNOWN_MISSES: Final = 1
 """... and this often it may be missed before it is looked for in its full size: it only looked away."""
 _ALONG: Final = 0.6
 """Who is due in so much of the time comes along when another one is looked for: one mosaic costs less than two."""
+_ALONE: Final = 2.0
+"""A face that is nearer to another one than this, in face sizes, is not told by its looks alone."""
+_GROWN: Final = 1.3
+"""A face may have become so much wider since it was last found."""
 _SURE: Final = 1.15
 """In a mosaic faces are so many times as wide as the smallest that the detector finds surely."""
 _SAME: Final = 0.4
@@ -74,10 +81,14 @@ class LookSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """What was found in a frame, and which of the tracks (a mask) would have been found if they had been there."""
+    """What was found in a frame, and which of the tracks (a mask) would have been found if they had been there.
+
+    ``unchanged``: where those tracks (their indices) are that still look as they did and need no detection.
+    """
 
     faces: Detections
     looked_for: NDArray[np.bool_]
+    unchanged: Mapping[int, NDArray[np.float64]] = field(default_factory=dict)
 
 
 class Looker:
@@ -109,6 +120,8 @@ class Looker:
         self._checked_s = 0.0
         self._waiting_from_s = now_s()
         self._looked_s: dict[int, float] = {}
+        self._detected_s: dict[int, float] = {}
+        self._patches = Patches()
         self._pixel_s = 0.0
         self.finds_from_px = 0.0
         """The narrowest face that is found surely in this camera's pictures; 0 until there was one, or not known."""
@@ -124,11 +137,15 @@ class Looker:
         """How many pixels are looked at to search a whole picture; 0 until there was one."""
         return self._plan.pixels if self._plan else 0
 
-    def look(self, frame: Frame, tracks: Sequence[Track]) -> Look | None:
-        """Do what is due, the most overdue first; None where nothing is, or where there is no time for it."""
+    def look(self, frame: Frame, tracks: Sequence[Track], *, wanted: Set[int] = frozenset()) -> Look | None:
+        """Do what is due, the most overdue first; None where nothing is, or where there is no time for it.
+
+        Of the tracks of the numbers ``wanted`` there should be detections; for others it is enough to know where they
+        are. Call :meth:`found` afterwards.
+        """
         image, now_s = frame.image, frame.captured_at.timestamp()
         plan = self._plan_for(image)
-        self._looked_s = {track.number: self._looked_s.get(track.number, 0.0) for track in tracks}
+        self._forget_all_but(tracks)
         follow, overdue = self._to_follow(frame, tracks)
         thumbnail = self._thumbnail_if_time(image, now_s)
         due: list[Search] = []
@@ -143,6 +160,11 @@ class Looker:
             self._checked_s = -np.inf
             return None
         began_s = self._now_s()
+        unchanged = self._unchanged(frame, tracks, [row for row in follow if tracks[row].number not in wanted])
+        # Who would only have come along does not need the detector alone.
+        follow = [row for row in follow if row not in unchanged]
+        if not any(self._waited(tracks[row], frame) >= 1 for row in follow):
+            follow = []
         found: list[Detections] = []
         looked_for = np.zeros(len(tracks), dtype=np.bool_)
         # With little time both get some: whichever waits for longer, in its own intervals, comes first.
@@ -157,7 +179,13 @@ class Looker:
                 break
             found.append(self._search(plan, search, frame, thumbnail))
         faces = _without_doubles(found)
-        return Look(faces[~self._zones.ignored(faces.xyxy, *image.shape[1::-1])], looked_for)
+        return Look(faces[~self._zones.ignored(faces.xyxy, *image.shape[1::-1])], looked_for, unchanged)
+
+    def found(self, frame: Frame, tracks: Sequence[Track]) -> None:
+        """Take in that ``tracks`` were detected in ``frame``."""
+        self._patches.remember(frame.image, [track.number for track in tracks], [track.box for track in tracks])
+        for track in tracks:
+            self._detected_s[track.number] = frame.captured_at.timestamp()
 
     def _may_begin(self) -> bool:
         """Whether there is processor time for a look; whatever else takes all of it, there is some now and then."""
@@ -170,7 +198,32 @@ class Looker:
         self._waiting_from_s = now_s
         return True
 
+    def _forget_all_but(self, tracks: Sequence[Track]) -> None:
+        self._looked_s = {track.number: self._looked_s.get(track.number, 0.0) for track in tracks}
+        self._detected_s = {track.number: self._detected_s.get(track.number, -np.inf) for track in tracks}
+        self._patches.keep(self._looked_s.keys())
+
     # -- following --------------------------------------------------------------------------------------------------
+
+    def _unchanged(self, frame: Frame, tracks: Sequence[Track], rows: Sequence[int]) -> dict[int, NDArray[np.float64]]:
+        """Where those of the tracks ``rows`` are that need no detector: at rest, alone, looking as they did lately."""
+        at = frame.captured_at
+        boxes = np.array([track.box_at(at) for track in tracks]).reshape(-1, 4)
+        found = {}
+        with self._stages.measure("compare"):
+            for row in rows:
+                track = tracks[row]
+                detected_ago_s = at.timestamp() - self._detected_s[track.number]
+                if track.misses or not 0 <= detected_ago_s < DETECTED_EVERY_S or not track.motion.is_at_rest:
+                    continue
+                away = np.linalg.norm(centres(boxes) - centres(boxes[row][None]), axis=1)
+                if np.count_nonzero(away < _ALONE * track.motion.size) > 1:
+                    continue
+                margin = min(_BOX + 3 * track.spread_at(at) / track.motion.size, _MARGIN[1])
+                box = self._patches.find(frame.image, track.number, boxes[row], margin)
+                if box is not None:
+                    found[row] = box
+        return found
 
     def _to_follow(self, frame: Frame, tracks: Sequence[Track]) -> tuple[list[int], float]:
         """Which tracks (their indices) to look for now, and how many intervals the most urgent one has waited."""
@@ -204,7 +257,7 @@ class Looker:
         face_px = np.where(missed, np.clip(sizes(boxes), sure_px, largest), sure_px)
         with self._stages.measure("follow"):
             mosaic = Mosaic.of(frame.image, boxes, margin, face_px)
-            found = mosaic.back(self._detect(mosaic.picture))
+            found = mosaic.back(self._detect(mosaic.picture, _GROWN * float(face_px.max())))
         for track in tracks:
             self._looked_s[track.number] = at.timestamp()
         return found
@@ -244,16 +297,18 @@ class Looker:
         self, plan: ScanPlan, search: Search, frame: Frame, thumbnail: NDArray[np.float32] | None
     ) -> Detections:
         with self._stages.measure("search"):
-            found = _whole(self._detect(_copy(frame.image, search)), search, frame.image)
+            # Larger ones are found in the smaller copy of everything.
+            largest_px = plan.tiles[search.index].margin_px * search.scale
+            found = _whole(self._detect(_copy(frame.image, search), largest_px), search, frame.image)
         self.searched_px += search.pixels
         if thumbnail is not None:
             plan.searched(search, thumbnail, frame.captured_at.timestamp())
         return found
 
-    def _detect(self, picture: Image) -> Detections:
+    def _detect(self, picture: Image, largest_px: float) -> Detections:
         began_s = self._now_s()
         with self._stages.measure("detect"):
-            found = self._detector.glance(picture)
+            found = self._detector.glance(picture, largest_px)
         pixel_s = (self._now_s() - began_s) / (picture.shape[0] * picture.shape[1])
         self._pixel_s = pixel_s if not self._pixel_s else (1 - _LEARNING) * self._pixel_s + _LEARNING * pixel_s
         return found

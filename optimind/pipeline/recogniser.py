@@ -89,6 +89,7 @@ class _Looked:
     subjects: list[_Subject]
     quality: NDArray[np.float64]
     rows: list[int]
+    unchanged: list[_Subject]
 
 
 class Recogniser:
@@ -140,14 +141,19 @@ class Recogniser:
     def look(self, frame: Frame) -> Wanted | None:
         """Look at ``frame`` where that is due, and say which faces to embed for :meth:`conclude`; None for none."""
         self._looked = None
-        look = self._looker.look(frame, self._tracker.tracks)
+        wanted = {number for number, subject in self._subjects.items() if self._wants_looks(subject)}
+        look = self._looker.look(frame, self._tracker.tracks, wanted=wanted)
         if look is None:
             return None
+        kept = [self._tracker.tracks[row] for row in look.unchanged]
+        for track, box in zip(kept, look.unchanged.values(), strict=True):
+            track.keep(box, frame.captured_at)
         with self._stages.measure("track"):
             unlikeness = self._unlikeness(frame, look.faces)
             tracks, ended = self._tracker.update(
                 look.faces.xyxy, frame.captured_at, looked_for=look.looked_for, unlikeness=unlikeness
             )
+        self._looker.found(frame, tracks)
         for track in ended:
             self._end(track)
         self._size = (frame.image.shape[1], frame.image.shape[0])
@@ -155,7 +161,8 @@ class Recogniser:
         with self._stages.measure("quality"):
             quality = _quality_of(frame.image, look.faces)
         rows = self._wanted(subjects, quality, frame.captured_at)
-        self._looked = _Looked(frame.captured_at, subjects, quality, rows)
+        unchanged = [self._subjects[track.number] for track in kept if track not in tracks]
+        self._looked = _Looked(frame.captured_at, subjects, quality, rows, unchanged)
         return Wanted(frame.image, look.faces[np.array(rows)]) if rows else None
 
     def conclude(self, vectors: Vectors | None) -> list[Event]:
@@ -167,7 +174,7 @@ class Recogniser:
             with self._stages.measure("identify"):
                 for row, vector in zip(looked.rows, vectors, strict=True):
                     self._learn(looked.subjects[row], Shot(looked.at, vector, float(looked.quality[row])))
-        for subject in looked.subjects:
+        for subject in (*looked.subjects, *looked.unchanged):
             if subject.track.number in self._subjects:
                 self._watch_line(self._subjects[subject.track.number], looked.at)
                 self._report(self._subjects[subject.track.number], looked.at)
@@ -229,6 +236,10 @@ class Recogniser:
         wanted = [row for row, subject in enumerate(subjects) if self._wants_sample(subject, float(quality[row]), at)]
         wanted.sort(key=lambda row: (len(subjects[row].shots), -quality[row]))
         return wanted[: self._settings.max_embeddings or None]
+
+    def _wants_looks(self, subject: _Subject) -> bool:
+        """Whether a face is still so little known that it should be detected as often as it is followed."""
+        return not subject.is_identified and len(subject.shots) < self._settings.max_samples
 
     def _wants_sample(self, subject: _Subject, quality: float, at: datetime) -> bool:
         if subject.sampled_at is None or subject.foreign or subject.shots.wants(quality, at):

@@ -23,12 +23,13 @@ def summarise(
     people: Iterable[str],
     *,
     seconds: float,
+    cpu_s: float,
     workers: Sequence[DeliveryWorker],
     plugins: Sequence[PluginState],
     engine: str,
     min_face_px: int,
 ) -> dict[str, Any]:
-    """Build the summary. ``seconds`` is how long the loop ran, in real time.
+    """Build the summary. ``seconds`` is how long the loop ran, in real time, ``cpu_s`` the processor time it used.
 
     ``delays`` are those from a live frame's arrival until it was handled, and until who was seen in it was told.
     """
@@ -44,6 +45,7 @@ def summarise(
     return {
         "frames": _frames(feeds),
         "seconds": round(seconds, 3),
+        "cpu_cores": round(cpu_s / seconds, 2) if seconds > 0 else 0.0,
         "cameras": cameras,
         "tracks": sum(feed.recogniser.counts["tracks"] for feed in feeds),
         "sightings": sum(feed.recogniser.counts["sightings"] for feed in feeds),

@@ -8,6 +8,7 @@ again at an overlap of 0.8).
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -33,6 +34,10 @@ _SMALLEST_CANVAS_PX: Final = 32
 _NOTHING: Final = (104, 117, 123)
 """What stands between the levels: the pixel that is zero to the network."""
 _FOUR: Final = 4
+_LEVEL: Final = 1.2
+"""By so much faces grow from one level to the next."""
+_BEYOND: Final = 1.1
+"""Faces that are wider than the window by this much are found as surely as those that fill it."""
 _STEP_PX: Final = 8
 _FIRST_PX: Final = 14
 """Where on the canvas the network's results lie: :func:`~optimind.vision._dlib_graphs.detector_graph`."""
@@ -74,12 +79,20 @@ class Mmod:
         """
         return self._found(image, threshold, self._exact)
 
-    def glance(self, image: Image, threshold: float = 0.0) -> tuple[Boxes, NDArray[np.float64]]:
-        """Return the same by ``session`` alone: of several neighbouring windows a less sure one may win."""
-        return self._found(image, threshold, None)
+    def glance(
+        self, image: Image, threshold: float = 0.0, largest_px: float | None = None
+    ) -> tuple[Boxes, NDArray[np.float64]]:
+        """Return the same by ``session`` alone: of several neighbouring windows a less sure one may win.
 
-    def _found(self, image: Image, threshold: float, exact: ExactPieces | None) -> tuple[Boxes, NDArray[np.float64]]:
-        layout = _layout(*image.shape[1::-1])
+        Faces wider than ``largest_px`` (None: than the picture) need not be found; the less, the quicker.
+        """
+        return self._found(image, threshold, None, largest_px)
+
+    def _found(
+        self, image: Image, threshold: float, exact: ExactPieces | None, largest_px: float | None = None
+    ) -> tuple[Boxes, NDArray[np.float64]]:
+        height, width = image.shape[:2]
+        layout = _layout(width, height) if largest_px is None else _few(width, height, self._levels(largest_px))
         canvas = _canvas(image, layout)
         peaks = self._session.run(None, {"pictures": canvas[None]})[0][0, 0]
         if exact is not None:
@@ -87,6 +100,11 @@ class Mmod:
         boxes, confidence = self._above(peaks, threshold, layout)
         kept = self._surest(boxes, confidence)
         return boxes[kept], confidence[kept]
+
+    def _levels(self, largest_px: float) -> int:
+        """How many levels show faces of up to ``largest_px``; each also those that are a little too large for it."""
+        too_large = max(1.0, largest_px / (_BEYOND * self._windows.width_px))
+        return 1 + math.ceil(math.log(too_large) / math.log(_LEVEL))
 
     def _above(
         self, peaks: NDArray[np.float32], threshold: float, layout: _Layout
@@ -171,14 +189,47 @@ def _overlap(boxes: Boxes) -> NDArray[np.float64]:
     return np.asarray(shared / (np.add.outer(areas, areas) - shared))
 
 
-def _layout(width: int, height: int) -> _Layout:
-    """Lay the levels below each other, and those that do not fit any more upwards at the right."""
+def _levels_of(width: int, height: int) -> list[tuple[int, int]]:
+    """The sizes of all levels of a picture."""
     sizes = [(width, height)]
     while True:
         smaller = (sizes[-1][0] * 5 // 6, sizes[-1][1] * 5 // 6)
         if smaller[0] < 1 or smaller[1] < _SMALLEST_LEVEL_PX:
-            break
+            return sizes
         sizes.append(smaller)
+
+
+def _few(width: int, height: int, levels: int) -> _Layout:
+    """Lay only the first ``levels``, in rows of which the first is as wide as leaves the least area.
+
+    The network's grid falls on the same pixels of each as in :func:`_layout`, so their faces are the same. Where most
+    levels are wanted, dlib's layout has the least area.
+    """
+    every = _layout(width, height)
+    places = every.places[:levels]
+    ways = [every, *(_in_rows(places, along) for along in range(1, len(places) + 1))]
+    return min(ways, key=lambda way: way.size[0] * way.size[1])
+
+
+def _in_rows(places: NDArray[np.intp], along: int) -> _Layout:
+    """Move the levels at ``places`` into rows that are as wide as the first ``along`` of them, by whole grid steps."""
+    wide = 0
+    moved: list[tuple[int, int, int, int]] = []
+    x, y, below = _RIM_PX, _RIM_PX, 0
+    for count, (at_x, at_y, w, h) in enumerate(places.tolist()):
+        left = x + (at_x - x) % _STEP_PX
+        if count >= along and left + w > wide:
+            x, y = _RIM_PX, below + _GAP_PX
+            left = x + (at_x - x) % _STEP_PX
+        top = y + (at_y - y) % _STEP_PX
+        moved.append((left, top, w, h))
+        x, below, wide = left + w + _GAP_PX, max(below, top + h), max(wide, left + w)
+    return _Layout(np.array(moved), _canvas_size(wide - _RIM_PX, below - _RIM_PX))
+
+
+def _layout(width: int, height: int) -> _Layout:
+    """Lay the levels below each other, and those that do not fit any more upwards at the right."""
+    sizes = _levels_of(width, height)
     in_column, column_height = _column(sizes)
     places = []
     y = _RIM_PX
@@ -192,14 +243,16 @@ def _layout(width: int, height: int) -> _Layout:
             break  # it would lie on the first level
         places.append((x, top, w, h))
         y = top - _GAP_PX
-    # What is added to the width is no place of a result, nor seen by one.
-    canvas = (_rounded_up(width + 2 * _RIM_PX), column_height + 2 * _RIM_PX)
-    return _Layout(np.array(places), (max(canvas[0], _SMALLEST_CANVAS_PX), max(canvas[1], _SMALLEST_CANVAS_PX)))
+    return _Layout(np.array(places), _canvas_size(width, column_height))
 
 
-def _rounded_up(width: int) -> int:
-    """The int8 form takes the pixels of a row by fours."""
-    return -(-width // _FOUR) * _FOUR
+def _canvas_size(width: int, height: int) -> tuple[int, int]:
+    """How large a canvas is that has levels on ``width`` x ``height`` pixels.
+
+    The int8 form takes the pixels of a row by fours. What is added for that is no place of a result, nor seen by one.
+    """
+    rounded_up = -(-(width + 2 * _RIM_PX) // _FOUR) * _FOUR
+    return max(rounded_up, _SMALLEST_CANVAS_PX), max(height + 2 * _RIM_PX, _SMALLEST_CANVAS_PX)
 
 
 def _column(sizes: list[tuple[int, int]]) -> tuple[int, int]:

@@ -39,6 +39,8 @@ from optimind.vision._yunet import SMALLEST_PX, YuNet, merged
 
 __all__ = ["ArcFaceDetector", "ArcFaceEmbedder", "ArcFaceSettings"]
 
+LARGEST_PX = 400
+"""Larger faces are not all found."""
 PORTRAIT_PX = 200
 """The shorter side of the picture at the second look; a face that fills it is well within what YuNet sees."""
 LARGEST_ENLARGEMENT = 2.0
@@ -85,8 +87,14 @@ class ArcFaceDetector(Detector):
 
     def detect(self, image: Image) -> Detections:
         """Return the faces in ``image``, the surest first; boxes may reach beyond it."""
-        copies = [resized(image, self._scale(*image.shape[1::-1]))]
-        if min(copies[0].shape[:2]) > PORTRAIT_PX:
+        return self.glance(image)
+
+    def glance(self, image: Image, largest_px: float | None = None) -> Detections:
+        """As :meth:`detect`; for faces that are not large once is enough."""
+        scale = self._scale(*image.shape[1::-1])
+        copies = [resized(image, scale)]
+        large = largest_px is None or largest_px * scale > LARGEST_PX
+        if large and min(copies[0].shape[:2]) > PORTRAIT_PX:
             # From the first copy: averaging the whole picture once more would take longer than looking at it.
             copies.append(resized(copies[0], PORTRAIT_PX / min(copies[0].shape[:2])))
         faces = merged([_in_pixels_of(image, copy, self._network.detect(copy)) for copy in copies])

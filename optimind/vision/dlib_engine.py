@@ -9,6 +9,7 @@ what follows from it: its window is 80 px, and of faces as wide as 66 px it find
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar, Final, Self
@@ -107,9 +108,15 @@ class DlibDetector(Detector):
         """Return the faces in ``image``; boxes lie inside it. The confidence of a clear face is about 1."""
         return self._with_pose(image, self._found(image, self._network.detect, self._min_confidence))
 
-    def glance(self, image: Image) -> Detections:
-        """Return the faces as the network's fast form alone sees them; where it runs in fp32 they are the same."""
-        return self._with_pose(image, self._found(image, self._network.glance, self._min_confidence))
+    def glance(self, image: Image, largest_px: float | None = None) -> Detections:
+        """Return the faces as the network's fast form alone sees them.
+
+        Where it runs in fp32 and ``largest_px`` is None they are those of :meth:`detect`.
+        """
+        scale = self._scale(*image.shape[1::-1])
+        largest = None if largest_px is None else largest_px * scale
+        search = functools.partial(self._network.glance, largest_px=largest)
+        return self._with_pose(image, self._found(image, search, self._min_confidence))
 
     def find_portrait(self, image: Image) -> Detections:
         """Return the faces as the network's fast form alone sees them, without the pose, and what is nearly a face."""

@@ -61,18 +61,18 @@ class _Dreamer(FakeDetector):
 
 
 class _ShortSighted(FakeDetector):
-    def glance(self, image: Image) -> Detections:
+    def glance(self, image: Image, largest_px: float | None = None) -> Detections:
         return Detections.empty()
 
 
 class _Squinting(FakeDetector):
-    def glance(self, image: Image) -> Detections:
+    def glance(self, image: Image, largest_px: float | None = None) -> Detections:
         found = self.detect(image)
         return Detections(found.xyxy + 60, found.confidence)
 
 
 class _Scrawler(FakeDetector):
-    def glance(self, image: Image) -> Detections:
+    def glance(self, image: Image, largest_px: float | None = None) -> Detections:
         found = self.detect(image)
         image[:4] = 0
         return found
@@ -81,7 +81,7 @@ class _Scrawler(FakeDetector):
 class _Fanciful(FakeDetector):
     """Sees a face in every picture that it does not look at closely."""
 
-    def glance(self, image: Image) -> Detections:
+    def glance(self, image: Image, largest_px: float | None = None) -> Detections:
         return Detections(np.array([[0.0, 0.0, 1.0, 1.0]]), np.ones(1))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import cv2
 import numpy as np
 import pytest
 
@@ -47,7 +48,7 @@ class Eyes(FakeDetector):
         self.now_s = 0.0
         self.shown: list[tuple[int, int]] = []
 
-    def glance(self, image: Image) -> Detections:
+    def glance(self, image: Image, largest_px: float | None = None) -> Detections:
         height, width = image.shape[:2]
         self.shown.append((width, height))
         self.now_s += width * height * self.pixel_s
@@ -68,8 +69,13 @@ class Room:
         budget: CpuBudget | None = None,
         pixel_s: float = 0.0,
         zones: Zones = NOWHERE,
+        remembers: bool = False,
     ) -> None:
+        """``remembers``: the looker is told which faces were detected, and may know them by their looks."""
         self.scene = scene
+        self.remembers = remembers
+        self.wanted: set[int] = set()
+        self.unchanged_s: list[float] = []
         self.size = size
         self.settings = LookSettings()
         # What is a little too small to be wanted is found too, as with any detector.
@@ -90,14 +96,23 @@ class Room:
 
     def look(self, seconds: float) -> Look | None:
         at = START + timedelta(seconds=seconds)
-        frame = Frame("c", 0, at, picture(tuple(self.scene(seconds)), self.size))
+        image = picture(tuple(self.scene(seconds)), self.size)
+        if self.remembers:  # no face is as finely checkered as a painted one
+            image = np.asarray(cv2.GaussianBlur(image, (0, 0), 2), np.uint8)
+        frame = Frame("c", 0, at, image)
         searches, follows = self.stages.total("search")[0], self.stages.total("follow")[0]
-        look = self.looker.look(frame, self.tracker.tracks)
+        look = self.looker.look(frame, self.tracker.tracks, wanted=self.wanted)
         self.searched_s += [seconds] * (self.stages.total("search")[0] - searches)
         self.followed_s += [seconds] * (self.stages.total("follow")[0] - follows)
         if look is not None:
             assert look.looked_for.shape == (len(self.tracker.tracks),)
-            self.tracker.update(look.faces.xyxy, at, looked_for=look.looked_for)
+            for row, box in look.unchanged.items():
+                assert not look.looked_for[row]
+                self.tracker.tracks[row].keep(box, at)
+                self.unchanged_s.append(seconds)
+            found, _ = self.tracker.update(look.faces.xyxy, at, looked_for=look.looked_for)
+            if self.remembers:
+                self.looker.found(frame, found)
             self.looked[seconds] = look
         return look
 
@@ -541,3 +556,51 @@ def test_two_who_stand_close_are_two() -> None:
 @pytest.mark.parametrize("found", [[], [Detections.empty()]])
 def test_nothing_found_is_nothing(found: list[Detections]) -> None:
     assert len(looking._without_doubles(found)) == 0
+
+
+# -- known by their looks -------------------------------------------------------------------------------------------
+
+
+FACE: Face = (300, 300, 60)
+
+
+def test_a_face_at_rest_is_known_by_its_looks_and_left_to_the_detector_now_and_then() -> None:
+    by_detection, by_looks = Room(steady(FACE)), Room(steady(FACE), remembers=True)
+    for room in (by_detection, by_looks):
+        room.play(30)
+        assert are_at(room.boxes, FACE)
+        assert room.tracker.tracks[0].first_seen_at == START
+    assert 2 * len(by_looks.followed_s) < len(by_detection.followed_s)
+    detected = [*by_looks.followed_s, *by_looks.searched_s]
+    assert max(later - sooner for sooner, later in pairwise(sorted(detected))) <= looking.DETECTED_EVERY_S + 1
+    looked = sorted([*detected, *by_looks.unchanged_s])
+    assert max(later - sooner for sooner, later in pairwise(looked)) <= by_looks.settings.follow_interval_s + 0.1
+
+
+@pytest.mark.parametrize(
+    ("scene", "why"),
+    [
+        (lambda t: [FACE if t % 2 < 1 else (300, 300, 75)], "it looks different"),
+        (lambda _: [FACE, (380, 300, 60)], "another face is near"),
+        (lambda t: [(round(300 + 60 * t), 300, 60)], "it moves"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_face_whose_looks_do_not_tell_is_the_detectors(scene: Callable[[float], list[Face]], why: str) -> None:
+    room = Room(scene, remembers=True)
+    room.play(8)
+    assert len([moment for moment in room.followed_s if moment > 3]) >= 4, why
+
+
+def test_a_face_of_which_detections_are_wanted_is_the_detectors() -> None:
+    room = Room(steady(FACE), remembers=True)
+    room.wanted = {1}
+    room.play(8)
+    assert len([moment for moment in room.followed_s if moment > 3]) >= 4
+    assert not room.unchanged_s
+
+
+def test_a_face_that_is_gone_is_missed_although_it_was_known_by_its_looks() -> None:
+    room = Room(lambda t: [FACE] if t < 8 else [], remembers=True)
+    room.play(14)
+    assert not room.tracker.tracks

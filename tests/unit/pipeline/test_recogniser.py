@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Self
 
@@ -30,6 +31,7 @@ class Stage(Embedder):
     """Looks at a scene every half second, and embeds it, at the second that it was told.
 
     ``frontality`` is of all its faces then; ``looks_for`` says whether a face of the last look is looked for again.
+    From ``unchanged_from_s`` on no face is detected any more, as all look as they did.
     """
 
     name: ClassVar[str] = "stage"
@@ -45,6 +47,9 @@ class Stage(Embedder):
         self.scene = scene
         self.frontality = frontality
         self.looks_for = looks_for
+        self.unchanged_from_s = math.inf
+        self.wanted: list[set[int]] = []
+        self.found_at: list[float] = []
         self.embedded = 0
         self.embedded_at: list[float] = []
         self.now_s = 0.0
@@ -58,15 +63,21 @@ class Stage(Embedder):
     def describe(cls, settings: object) -> EmbedderInfo:
         return cls.info
 
-    def look(self, frame: Frame, tracks: Sequence[Track]) -> Look | None:
+    def look(self, frame: Frame, tracks: Sequence[Track], *, wanted: Set[int]) -> Look | None:
         at = frame.captured_at
+        self.wanted.append(set(wanted))
         if self._looked_at is not None and timedelta(0) <= at - self._looked_at < timedelta(seconds=0.5):
             return None
         self._looked_at = at
         lefts = [left for left, _ in self.scene(self.now_s)]
         boxes = np.array([(x, 0, x + 90, 90) for x in lefts], dtype=np.float64).reshape(-1, 4)
         faces = Detections(boxes, np.ones(len(lefts)), None, np.full(len(lefts), self.frontality(self.now_s)))
+        if self.now_s >= self.unchanged_from_s and len(tracks) == len(boxes):
+            return Look(Detections.empty(), np.zeros(len(tracks), dtype=bool), dict(enumerate(boxes)))
         return Look(faces, np.full(len(tracks), self.looks_for))
+
+    def found(self, frame: Frame, tracks: Sequence[Track]) -> None:
+        self.found_at += [self.now_s] * len(tracks)
 
     def embed(self, image: Image, faces: Detections) -> Vectors:
         self.embedded += len(faces)
@@ -106,9 +117,11 @@ def play(
     *,
     zones: Zones = NOWHERE,
     line: Line | None = None,
+    unchanged_from_s: float = math.inf,
     **settings: float,
 ) -> tuple[list[Event], Recogniser, Stage]:
     stage = Stage(scene, frontality)
+    stage.unchanged_from_s = unchanged_from_s
     recogniser = recogniser_of(stage, zones=zones, line=line, **settings)
     events: list[Event] = []
     for index in range(round(seconds * 10)):
@@ -413,3 +426,34 @@ def test_each_crosses_the_line_for_themselves() -> None:
     # She stops before it.
     events, _, _ = play(lambda t: [*there_and_back(min(t, 2.0)), (1150 - 40 * t, 1.9)], 16, line=DOORSTEP)
     assert [(crossed.person_id, crossed.direction) for crossed in crossings(events)] == [("ben", "out")]
+
+
+# -- faces that look as they did --------------------------------------------------------------------------------------
+
+
+def test_a_face_that_looks_as_it_did_is_still_sighted_and_costs_no_embedding() -> None:
+    events, _, stage = play(lambda _: [(100, 0.1)], 12, sighting_interval_s=5, unchanged_from_s=2)
+    seen = sightings(events)
+    assert [round((s.at - START).total_seconds(), 1) for s in seen] == [1.0, 6.0, 11.0, 11.5]
+    assert {s.person_id for s in seen} == {"anna"}
+    assert max(stage.embedded_at) < 2
+
+
+def test_only_faces_that_are_not_known_yet_are_to_be_detected_at_every_look() -> None:
+    _, _, stage = play(lambda _: [(100, 0.1), (400, 1.0)], 12, max_samples=5)
+    both, one, none = {1, 2}, {2}, set[int]()
+    seen = [wanted for wanted in stage.wanted if wanted]
+    assert both in seen  # neither has been identified
+    assert one in seen  # a stranger is looked at until there are enough samples
+    assert stage.wanted[-1] == none
+
+
+def test_a_face_that_looks_as_it_did_goes_over_the_line() -> None:
+    line = Line((0.5, 0.0), (0.5, 1.0), inside="right")
+    events, *_ = play(lambda t: [(500 + 40 * t, 0.1)], 8, line=line, unchanged_from_s=1.5)
+    assert [event.direction for event in events if isinstance(event, LineCrossed)] != []
+
+
+def test_the_looker_is_told_which_faces_were_detected() -> None:
+    _, _, stage = play(lambda _: [(100, 0.1)], 3)
+    assert [at for at in stage.found_at if at < 1] == [0.0, 0.5]

@@ -65,6 +65,7 @@ def summary(
         delays or StageTimes(),
         {"b", "a"},
         seconds=seconds,
+        cpu_s=7.5,
         workers=[],
         plugins=[],
         engine="dlib",
@@ -121,6 +122,11 @@ def test_a_run_that_never_looked_cost_nothing(seconds: float) -> None:
 
 def test_a_share_is_never_more_than_all() -> None:
     assert summary(feeds(Looked(picture_px=9, searched_px=9)), stages(search=[7.0, 7.0]))["detection"]["share"] == 1.0
+
+
+@pytest.mark.parametrize(("seconds", "cores"), [(10.0, 0.75), (0.0, 0.0)])
+def test_how_many_cores_a_run_used(seconds: float, cores: float) -> None:
+    assert summary([], seconds=seconds)["cpu_cores"] == cores
 
 
 def test_the_cameras_and_all_of_them() -> None:

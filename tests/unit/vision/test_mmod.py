@@ -66,9 +66,9 @@ def test_the_boxes_are_dlibs(shared: Path, detector: Mmod) -> None:
     assert all_found >= 0.99 * all_theirs
 
 
-@given(st.integers(1, 3000), st.integers(1, 3000))
-def test_no_level_covers_another(width: int, height: int) -> None:
-    layout = _mmod._layout(width, height)
+@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(0, 7))
+def test_no_level_covers_another(width: int, height: int, levels: int) -> None:
+    layout = _mmod._few(width, height, levels) if levels else _mmod._layout(width, height)
     low, high = layout.places[:, :2], layout.places[:, :2] + layout.places[:, 2:]
     assert layout.places[0].tolist() == [11, 11, width, height]
     assert (low >= 0).all()
@@ -133,3 +133,32 @@ def test_a_lower_threshold_finds_no_less(shared: Path, detector: Mmod) -> None:
         assert (more[1] > -0.8).all()
         assert (usual[1] > 0).all()
         assert (np.diff(more[1]) <= 0).all()
+
+
+@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(1, 9))
+def test_a_few_levels_lie_on_the_same_pixels_of_the_networks_grid_and_need_no_more_room(
+    width: int, height: int, levels: int
+) -> None:
+    every, few = _mmod._layout(width, height), _mmod._few(width, height, levels)
+    assert len(few.places) >= min(levels, len(every.places))
+    moved = few.places - every.places[: len(few.places)]
+    assert not (moved[:, :2] % _mmod._STEP_PX).any()
+    assert not moved[:, 2:].any()
+    assert few.size[0] * few.size[1] <= every.size[0] * every.size[1]
+    if levels <= 3 and min(width, height) > 100:
+        assert few.size[0] * few.size[1] < 0.75 * every.size[0] * every.size[1]
+
+
+def test_a_glance_for_small_faces_finds_those_as_it_would_and_is_spared_the_large_ones(
+    shared: Path, detector: Mmod
+) -> None:
+    group = cv2.imread(str(shared / "data" / "photos" / "bald_guys.jpg"))
+    assert group is not None
+    every = detector.glance(np.asarray(group, np.uint8))[0]
+    width = every[:, 2] - every[:, 0]
+    largest_px = 1.25 * float(width.min())
+    small = every[width <= largest_px]
+    few = detector.glance(np.asarray(group, np.uint8), largest_px=largest_px)[0]
+    assert len(small) >= 5
+    assert (iou(small, few).max(axis=1) >= SAME).all()
+    assert len(few) < len(every) / 2
