@@ -1,6 +1,6 @@
 """`make bench`: run every benchmark, print its table, write benchmarks/results.json.
 
-    python -m benchmarks [NAME...]    only those called so
+    python -m benchmarks [NAME...]    only those called so; soak, a quarter of an hour, runs only when named
 
 It ends with 1 where the accuracy falls below the baseline.
 """
@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import classroom, encoding, engines, identification, live, search, tracking
+from benchmarks import cameras, classroom, encoding, engines, identification, live, search, soak, tracking
 from benchmarks.baseline import below_full_baseline
 
 HERE = Path(__file__).resolve().parent
@@ -26,8 +26,11 @@ ALL = {
     "identification": identification,
     "classroom": classroom,
     "live": live,
+    "cameras": cameras,
     "tracking": tracking,
 }
+LONG = {"soak": soak}
+"""Run only when named."""
 
 
 def machine() -> str:
@@ -50,12 +53,14 @@ def main() -> int:
     results: dict[str, Any] = {"machine": machine(), "python": platform.python_version()}
     print(f"machine: {results['machine']}, Python {results['python']}\n")
     wanted = sys.argv[1:] or list(ALL)
-    if unknown := set(wanted) - set(ALL):
-        print(f"no benchmark is called {', '.join(sorted(unknown))}; there are: {', '.join(ALL)}", file=sys.stderr)
+    if unknown := set(wanted) - set(ALL | LONG):
+        print(
+            f"no benchmark is called {', '.join(sorted(unknown))}; there are: {', '.join(ALL | LONG)}", file=sys.stderr
+        )
         return 2
     known = json.loads(RESULTS.read_text()) if RESULTS.exists() and sys.argv[1:] else {}
     for name in wanted:
-        result, table = ALL[name].measure(SHARED)
+        result, table = (ALL | LONG)[name].measure(SHARED)
         results[name] = result
         print(f"{table}\n", flush=True)
         RESULTS.write_text(json.dumps({**known, **results}, indent=1) + "\n")
