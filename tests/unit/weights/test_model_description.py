@@ -87,7 +87,7 @@ ARCHIVE = {"member": "net.onnx", "sha256": SHA, "size_bytes": 5}
         ({"name": ""}, "lower-case letters"),
         ({"name": ".net"}, "lower-case letters"),
         ({"name": "n" * 65}, "lower-case letters"),
-        ({"kind": "landmarks"}, "'detector' or 'embedder'"),
+        ({"kind": "landmarks"}, "'detector', 'embedder' or 'pad'"),
         ({"sha256": "0123"}, "64 of the characters"),
         ({"sha256": "g" * 64}, "64 of the characters"),
         ({"size_bytes": 0}, "greater than 0"),
