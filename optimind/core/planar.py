@@ -89,7 +89,10 @@ class PlanarReference:
         self._slope = float(np.mean(gx * gx + gy * gy))
         light = (self._values - self._values.mean()) / FACE_PX
         self._steps = np.stack([gx, gy, x * gx, y * gx, x * gy, y * gy, light, np.ones_like(gx)], axis=1)
-        self._solve = np.linalg.pinv(self._steps)
+        squares = self._steps.T @ self._steps
+        # The least bit of damping, so that a face without any detail is no division by zero.
+        squares += np.eye(len(squares)) * (1e-9 * np.trace(squares) + 1e-12)
+        self._solve = np.linalg.solve(squares, self._steps.T)
 
     @property
     def is_usable(self) -> bool:
