@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cameras, classroom, encoding, engines, identification, live, search, soak, tracking
+from benchmarks import cameras, classroom, encoding, engines, identification, live, pad, search, soak, tracking
 from benchmarks.baseline import below_full_baseline
 
 HERE = Path(__file__).resolve().parent
@@ -28,6 +28,7 @@ ALL = {
     "live": live,
     "cameras": cameras,
     "tracking": tracking,
+    "pad": pad,
 }
 LONG = {"soak": soak}
 """Run only when named."""

@@ -25,8 +25,8 @@ from optimind.core.types import Image
 from optimind.vision import _mmod
 from optimind.vision._forms import MMOD, RANGES, RESNET, Convertible, graph_for
 from optimind.vision._quantise import quantised_values
-from optimind.vision._sessions import open_session
 from optimind.vision.dlib_engine import DlibDetector, DlibEmbedder, DlibSettings
+from optimind.weights.sessions import open_session
 
 EVERY = 10
 """One photograph in so many goes in."""

@@ -16,7 +16,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from optimind.vision._sessions import open_session
+from optimind.weights.sessions import open_session
 
 __all__ = ["fp32_peak", "int8_peak", "multiplications"]
 

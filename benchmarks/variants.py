@@ -31,7 +31,7 @@ from optimind.vision._dlib_weights import read_network
 from optimind.vision._forms import MMOD, RESNET, Convertible, Form, graph_for, open_form
 from optimind.vision._mmod import Mmod, canvas_of
 from optimind.vision._quantise import quantised, quantised_values
-from optimind.vision._sessions import open_session
+from optimind.weights.sessions import open_session
 
 FORMS: tuple[Form, ...] = ("fp32", "int8")
 OPENVINO: tuple[tuple[Form, str], ...] = (("fp32", "f32"), ("fp32", "bf16"), ("int8", "f32"))

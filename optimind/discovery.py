@@ -1,4 +1,4 @@
-"""Finds the extensions of all five kinds: built in, announced by packages, and in the folder that the user names.
+"""Finds the extensions of all six kinds: built in, announced by packages, and in the folder that the user names.
 
 One mechanism for all: a module is imported, and each class in it that names a protocol of
 :mod:`optimind.plugin_api` as a base, is defined in that module and has a ``name``, is an extension of that kind.
@@ -21,7 +21,7 @@ from types import ModuleType
 from typing import Any
 
 from optimind.errors import PluginError
-from optimind.plugin_api import Detector, Embedder, Plugin, Sink, Source
+from optimind.plugin_api import Detector, Embedder, PadCheck, Plugin, Sink, Source
 
 __all__ = ["ENGINE_KINDS", "KINDS", "Catalogue", "Extension", "discover"]
 
@@ -31,6 +31,7 @@ KINDS: dict[str, type] = {
     "source": Source,
     "detector": Detector,
     "embedder": Embedder,
+    "pad": PadCheck,
     "plugin": Plugin,
     "sink": Sink,
 }
@@ -39,6 +40,7 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     "source": ("accepts", "create", "open", "read", "close"),
     "detector": ("create", "detect"),
     "embedder": ("describe", "create", "embed"),
+    "pad": ("create", "observe", "forget"),
     "plugin": ("settings_type", "create", "handle", "close"),
     "sink": ("settings_type", "create", "deliver", "close"),
 }
@@ -48,7 +50,12 @@ _CALLED_WITH: dict[str, dict[str, tuple[str, ...]]] = {
     "embedder": {"describe": ("settings",), "create": ("settings",)},
 }
 """What an engine's classes are given; those of earlier engines took less."""
-_BUILT_IN = {"source": "optimind.sources", "plugin": "optimind.plugins", "sink": "optimind.sinks"}
+_BUILT_IN = {
+    "source": "optimind.sources",
+    "pad": "optimind.pad",
+    "plugin": "optimind.plugins",
+    "sink": "optimind.sinks",
+}
 _BUILT_IN |= dict.fromkeys(ENGINE_KINDS, "optimind.vision")
 """Where OptiMind's own of each kind are."""
 

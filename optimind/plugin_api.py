@@ -1,7 +1,8 @@
 """Everything that the author of an extension imports, and nothing else is needed.
 
-There are five kinds of extension, each a small protocol: :class:`Source` (a camera), :class:`Detector` and
-:class:`Embedder` (an engine), :class:`Plugin` (what is done with what is seen) and :class:`Sink` (where events leave).
+There are six kinds of extension, each a small protocol: :class:`Source` (a camera), :class:`Detector` and
+:class:`Embedder` (an engine), :class:`PadCheck` (is a face a person or a picture of one), :class:`Plugin` (what is done
+with what is seen) and :class:`Sink` (where events leave).
 An extension is a class that names its protocol as a base and sets ``name``. It is found when it stands in the folder
 of its kind inside OptiMind, when a package announces it under the entry point ``optimind.<kind>s``, or when it stands
 in the folder that ``plugins_folder`` in config.yaml names. See docs/plugins.md.
@@ -22,6 +23,7 @@ from pydantic import BaseModel, ConfigDict
 from optimind.core.calibration import Calibration
 from optimind.core.events import AttendanceMarked, AttendanceStatus, Event, LineCrossed, Sighting, TrackEnded
 from optimind.core.pose import frontality_in
+from optimind.core.presentation import PadState, PadVerdict
 from optimind.core.registers import session_date
 from optimind.core.types import Detections, Frame, Image, Vectors
 from optimind.errors import (
@@ -35,6 +37,7 @@ from optimind.errors import (
 )
 from optimind.secrets import Secret, mask_url
 from optimind.weights.calibrations import calibration_of
+from optimind.weights.sessions import open_session
 from optimind.weights.store import Model, ModelStore, installed_model
 
 __all__ = [
@@ -55,6 +58,9 @@ __all__ = [
     "Model",
     "ModelStore",
     "OptiMindError",
+    "PadCheck",
+    "PadState",
+    "PadVerdict",
     "Plugin",
     "PluginContext",
     "RecordRow",
@@ -71,6 +77,7 @@ __all__ = [
     "calibration_of",
     "installed_model",
     "mask_url",
+    "open_session",
     "session_date",
 ]
 
@@ -241,6 +248,37 @@ class Embedder(Protocol):
         where nothing is known: then plain distances decide.
         """
         return None
+
+
+@runtime_checkable
+class PadCheck(Protocol):
+    """Tells a person from a picture of one (ISO/IEC 30107-3). Made once for each camera; used by one thread.
+
+    It is switched on by its name as ``check`` in the section ``pad`` of config.yaml, where its settings stand too.
+    Nobody is refused for what it says: a suspicion only has a person look at the record.
+    """
+
+    name: ClassVar[str]
+    settings_type: ClassVar[type[Settings]] = Settings
+    interval_s: float = 0.3
+    """A face is given to it about so often, in seconds of the pictures' own time, until its verdict is final."""
+
+    @classmethod
+    def create(cls, settings: Any) -> Self:
+        """Make the check; ``settings`` is a ``settings_type``. Raises :class:`EngineError` with what mends it."""
+        ...
+
+    def observe(self, track: str, image: Image, box: tuple[float, float, float, float], at: datetime) -> PadVerdict:
+        """Take another picture of the face of ``track`` and return what is thought of it now.
+
+        ``box`` (xyxy pixels) is about where it is: between detections it is predicted, and it may reach beyond the
+        picture. ``image`` must not be changed nor kept. Where evidence is lacking the answer is ``undecided``.
+        """
+        ...
+
+    def forget(self, track: str) -> None:
+        """The track has ended: drop what is kept of it. One that is not known is no error."""
+        ...
 
 
 @runtime_checkable

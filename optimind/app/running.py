@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from optimind.app.cameras import cameras_of, source_from
+from optimind.app.presentation import configured_check, presentation_of
 from optimind.config import Config, sqlite_url
 from optimind.core.calibration import Calibration
 from optimind.core.identification import IdentificationLimits, Identifier
@@ -131,6 +132,7 @@ def run(
     sources = [source_from(catalogue, camera.id, camera.spec) for camera in cameras]
     plugins = _plugins(config, catalogue, PluginContext(session=options.session, timezone=config.zone()))
     sinks = _sinks(config, catalogue)
+    check = configured_check(config, catalogue)
     engine = engine_for_gallery(config, gallery)
     detector, embedder = engine()
     stages, delays = StageTimes(), StageTimes()
@@ -163,6 +165,7 @@ def run(
                 stages=stages,
                 zones=zones,
                 line=camera.settings.in_out_line() if camera.settings else None,
+                presentation=presentation_of(check, stages),
             )
             feeds.append(CameraFeed(_capture(options, camera.id, source, changed), recogniser))
         workers = [DeliveryWorker(ledger, sink, zone=config.zone()) for sink in sinks]

@@ -6,6 +6,7 @@ from typing import Any
 
 import typer
 
+from optimind.app.presentation import configured_check
 from optimind.app.running import configured
 from optimind.cli.options import ConfigOption, JsonOption
 from optimind.config import Config, load_config
@@ -42,7 +43,7 @@ def show(*, config: ConfigOption = None) -> None:
 
 
 def _check_extensions(settings: Config) -> None:
-    """Check the engines, and all plugins and sinks that are on with their own settings classes."""
+    """Check the engines, and the plugins, sinks and check that are on with their own settings classes."""
     if settings.plugins_folder is not None and not settings.plugins_folder.is_dir():
         raise ConfigError(
             f"{settings.located(('plugins_folder',))}: plugins_folder: {settings.plugins_folder} is not a folder",
@@ -67,6 +68,10 @@ def _faults(settings: Config, catalogue: Catalogue) -> Iterator[OptiMindError]:
                 yield ConfigError(f"{settings.located(path)}: {'.'.join(path)}: {error.message}", mend=error.mend)
             except ConfigError as error:
                 yield error
+    try:
+        configured_check(settings, catalogue)
+    except ConfigError as error:
+        yield error
 
 
 def _summary(settings: Config) -> dict[str, Any]:

@@ -14,12 +14,12 @@ from optimind.discovery import Extension, discover
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Plugins, sinks, sources and engines.", no_args_is_help=True)
+app = typer.Typer(help="Plugins, sinks, sources, engines and checks.", no_args_is_help=True)
 
 
 @app.callback()
 def plugins() -> None:
-    """Plugins, sinks, sources and engines."""
+    """Plugins, sinks, sources, engines and checks."""
 
 
 @app.command("list")
@@ -47,9 +47,11 @@ def list_extensions(*, as_json: JsonOption = False, config: ConfigOption = None)
 
 
 def _state(settings: Config, extension: Extension) -> str:
-    """Plugins and sinks are switched on in the settings; sources and engines are there for whoever names them."""
+    """Plugins, sinks and checks are switched on in the settings; sources and engines are there for who names them."""
     if extension.error:
         return "failed"
     if extension.kind in ("plugin", "sink"):
         return "on" if settings.enabled(extension.kind, extension.name) else "off"
+    if extension.kind == "pad":
+        return "on" if settings.pad_check == extension.name else "off"
     return "available"

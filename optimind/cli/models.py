@@ -34,7 +34,7 @@ _WORDS = {"ready": "ready", "not_here": "not here", "damaged": "damaged"}
 
 app = typer.Typer(
     cls=group_of({"calibrate": "optimind.cli.calibrate:calibrate"}),
-    help="The networks of the engine arcface: list, fetch, describe.",
+    help="The networks that are fetched or described: list, fetch, describe.",
     no_args_is_help=True,
 )
 

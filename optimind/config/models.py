@@ -148,6 +148,17 @@ def _extension(value: Any) -> Any:
 ExtensionSection = Annotated[dict[str, Any], BeforeValidator(_extension)]
 
 
+def _pad(value: Any) -> Any:
+    """Which check of presentation attacks, and its raw settings; its own class checks all of them but ``check``."""
+    value = {} if value is None else value
+    if isinstance(value, dict) and "check" in value:
+        check = _switch("off" if value["check"] is None else value["check"])
+        if not isinstance(check, str) or not check:
+            raise PydanticCustomError("check", 'is no name; write "off", or that of a check', {"within": ("check",)})
+        return {**value, "check": check}
+    return value
+
+
 def _timezone(value: str) -> str:
     if value != "local" and zone_of(value) is None:
         near = closest(value, known_zones())
@@ -181,6 +192,7 @@ class Config(Section):
     timezone: Annotated[str, AfterValidator(_timezone)] = "local"
     detection: DetectionSettings = DetectionSettings()
     recognition: RecognitionSettings = RecognitionSettings()
+    pad: Annotated[dict[str, Any], BeforeValidator(_pad)] = Field(default_factory=dict)
     display: DisplaySettings = DisplaySettings()
     metrics: MetricsSettings = MetricsSettings()
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"
@@ -224,6 +236,12 @@ class Config(Section):
             return anchored_url(url.reveal().strip(), self.folder)
         return url if url is not None else sqlite_url(self.data / "optimind.db")
 
+    @property
+    def pad_check(self) -> str | None:
+        """The name of the check of presentation attacks; None where it is off."""
+        check = self.pad.get("check", "off")
+        return None if check == "off" else str(check)
+
     def enabled(self, kind: str, name: str) -> bool:
         """Whether the plugin or sink (``kind``) called ``name`` is to run.
 
@@ -246,12 +264,13 @@ class Config(Section):
     def section(self, settings_type: type[SettingsModel], path: tuple[str, ...]) -> SettingsModel:
         """Check an extension's settings with its own class.
 
-        ``path`` is ``("sheets",)`` or a name in ``plugins``, ``sinks`` or ``engines``. The key ``enabled`` is taken out
-        first; an absent section gives the class's defaults. Raises :class:`ConfigError` with file, line and key of
-        every fault.
+        ``path`` is ``("sheets",)``, ``("pad",)`` or a name in ``plugins``, ``sinks`` or ``engines``. The key
+        ``enabled``, in ``pad`` ``check``, is taken out first; an absent section gives the class's defaults. Raises
+        :class:`ConfigError` with file, line and key of every fault.
         """
         raw = self._raw(path) or {}
-        values = {key: value for key, value in raw.items() if key != "enabled"}
+        ours = "check" if path == ("pad",) else "enabled"
+        values = {key: value for key, value in raw.items() if key != ours}
         return validate(settings_type, values, self._document, path)
 
     def located(self, path: KeyPath) -> str:
@@ -261,7 +280,7 @@ class Config(Section):
     def unknown_name_error(
         self, kind: str, name: str, known: Iterable[str], path: tuple[str, ...] | None = None
     ) -> ConfigError:
-        """The error for a ``plugin``, ``sink`` or ``engine`` (``kind``) that none of ``known`` is called by.
+        """The error for a ``plugin``, ``sink``, ``engine`` or ``check`` (``kind``) that none of ``known`` is called by.
 
         ``path`` is where it is named, where that is not the usual place.
         """

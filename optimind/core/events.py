@@ -35,6 +35,7 @@ class Sighting(Event):
     closer; ``margin`` is by how much the person is closer than the runner-up, in the same units (1 when nobody else is
     enrolled). ``samples`` is how many pictures of the track decided it. ``box`` is where the face was last, in xyxy
     pixels, and ``place`` the seat or door of the camera's zones that this is at; None where it is at none.
+    ``suspicion`` says in a sentence why the face may be a picture and no person; empty where nothing speaks for it.
     """
 
     sighting_id: str
@@ -48,6 +49,7 @@ class Sighting(Event):
     embedder: str
     box: tuple[float, float, float, float]
     place: str | None = None
+    suspicion: str = ""
 
     def __post_init__(self) -> None:
         Event.__post_init__(self)

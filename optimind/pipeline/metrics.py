@@ -40,6 +40,7 @@ _CAMERA_COUNTERS: tuple[tuple[str, str, Callable[[CameraFeed], int]], ...] = (
     ("searched_pixels", "Pixels searched for faces.", lambda feed: feed.recogniser.looker.searched_px),
     ("tracks", "Faces followed to their end.", lambda feed: feed.recogniser.counts["tracks"]),
     ("unknown_tracks", "Faces that nobody was recognised in.", lambda feed: feed.recogniser.counts["unknown_tracks"]),
+    ("suspected_tracks", "Faces that may be pictures.", lambda feed: feed.recogniser.counts["suspected_tracks"]),
     ("sightings", "Faces in which somebody was recognised.", lambda feed: feed.recogniser.counts["sightings"]),
 )
 

@@ -20,6 +20,7 @@ from optimind.core.types import Detections, Frame, Image, Vectors
 from optimind.core.zones import Line, Passage, Zones, middles
 from optimind.gallery.quality import sharpness
 from optimind.pipeline.looking import Looker
+from optimind.pipeline.presentation import Presentation
 from optimind.pipeline.stages import StageTimes
 from optimind.plugin_api import Embedder, Event, LineCrossed, Sighting, TrackEnded
 
@@ -74,6 +75,7 @@ class _Subject:
     identity: Match | None = None
     reported_at: datetime | None = None
     passage: Passage | None = None
+    suspicion: str = ""
 
     @property
     def is_identified(self) -> bool:
@@ -96,7 +98,7 @@ class Recogniser:
     """Turns the frames of one camera into sightings. Used by one thread: :meth:`look`, then :meth:`conclude`.
 
     ``run_id`` makes the ids of tracks and sightings unique over restarts. ``zones`` name the seat or door of a
-    sighting, and who crosses ``line`` is told.
+    sighting, and who crosses ``line`` is told. ``presentation`` says whose face may be a picture; None: nobody asks.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class Recogniser:
         stages: StageTimes,
         zones: Zones = Zones(),  # noqa: B008 - it cannot be changed
         line: Line | None = None,
+        presentation: Presentation | None = None,
     ) -> None:
         self._camera = camera
         self._looker = looker
@@ -121,12 +124,13 @@ class Recogniser:
         self._stages = stages
         self._zones = zones
         self._line = line
+        self.presentation = presentation
         self._size = (1, 1)
         self._tracker = Tracker()
         self._subjects: dict[int, _Subject] = {}
         self._looked: _Looked | None = None
         self._events: list[Event] = []
-        self.counts: Counter[str] = Counter(tracks=0, unknown_tracks=0, sightings=0)
+        self.counts: Counter[str] = Counter(tracks=0, unknown_tracks=0, sightings=0, suspected_tracks=0)
 
     @property
     def looker(self) -> Looker:
@@ -144,6 +148,7 @@ class Recogniser:
         wanted = {number for number, subject in self._subjects.items() if self._wants_looks(subject)}
         look = self._looker.look(frame, self._tracker.tracks, wanted=wanted)
         if look is None:
+            self._check_presentation(frame)
             return None
         kept = [self._tracker.tracks[row] for row in look.unchanged]
         for track, box in zip(kept, look.unchanged.values(), strict=True):
@@ -156,6 +161,7 @@ class Recogniser:
         self._looker.found(frame, tracks)
         for track in ended:
             self._end(track)
+        self._check_presentation(frame)
         self._size = (frame.image.shape[1], frame.image.shape[0])
         subjects = [self._subject_of(track) for track in tracks]
         with self._stages.measure("quality"):
@@ -204,6 +210,13 @@ class Recogniser:
                 )
             )
         return views
+
+    def _check_presentation(self, frame: Frame) -> None:
+        if self.presentation is not None:
+            self.presentation.watch(frame, self._tracker.tracks)
+
+    def _suspicion_of(self, track: Track) -> str:
+        return self.presentation.suspicion(track.number) if self.presentation is not None else ""
 
     def _drain(self) -> list[Event]:
         events, self._events = self._events, []
@@ -341,7 +354,8 @@ class Recogniser:
         if not subject.is_identified:
             return
         due_s = self._settings.sighting_interval_s
-        if subject.reported_at is None or at - subject.reported_at >= timedelta(seconds=due_s):
+        is_news = self._suspicion_of(subject.track) != subject.suspicion
+        if subject.reported_at is None or is_news or at - subject.reported_at >= timedelta(seconds=due_s):
             subject.reported_at = at
             self._sight(subject)
 
@@ -349,6 +363,7 @@ class Recogniser:
         match, track = subject.identity, subject.track
         if match is None:
             return
+        subject.suspicion = self._suspicion_of(track)
         left, top, right, bottom = (float(v) for v in track.box)
         self._events.append(
             Sighting(
@@ -365,6 +380,7 @@ class Recogniser:
                 embedder=self._embedder.info.embedder_id,
                 box=(left, top, right, bottom),
                 place=self._zones.place_of(track.box[None], *self._size)[0],
+                suspicion=subject.suspicion,
             )
         )
 
@@ -381,6 +397,9 @@ class Recogniser:
             self.counts["tracks"] += 1
             self.counts["unknown_tracks"] += person_id is None
         self.counts["sightings"] += person_id is not None
+        if self.presentation is not None:
+            self.counts["suspected_tracks"] += bool(self.presentation.suspicion(track.number))
+            self.presentation.end(track.number)
         self._events.append(
             TrackEnded(
                 at=track.last_seen_at,

@@ -51,6 +51,7 @@ def summarise(
         "sightings": sum(feed.recogniser.counts["sightings"] for feed in feeds),
         "people": sorted(people),
         "unknown_tracks": sum(feed.recogniser.counts["unknown_tracks"] for feed in feeds),
+        "suspected_tracks": sum(feed.recogniser.counts["suspected_tracks"] for feed in feeds),
         "stages_ms": stages.summary(),
         "delays_ms": delays.summary(),
         "detection": _detection(feeds, stages, engine, min_face_px, seconds),
@@ -140,6 +141,17 @@ def _troubles(feed: CameraFeed, *, stopped: bool) -> Iterator[str]:
         yield (
             f"{often} there was no processor time for {STARVED_S:g} s to look at its pictures; raise "
             "detection.cpu_cores or detection.min_face_px, or set the camera to a smaller picture"
+        )
+    suspected = feed.recogniser.counts["suspected_tracks"]
+    if suspected:
+        faces = "1 face" if suspected == 1 else f"{suspected} faces"
+        yield f"{faces} may have been pictures of people; records that rest on them need review (docs/pad.md)"
+    presentation = feed.recogniser.presentation
+    if presentation is not None and presentation.failures:
+        off = ", it was switched off" if presentation.is_off else ""
+        yield (
+            f"the check of presentation attacks failed {presentation.failures} times{off}, the last: "
+            f"{presentation.last_error}"
         )
     if feed.failures:
         yield f"{feed.failures} frames could not be handled, the last: {feed.last_error}"

@@ -1,4 +1,7 @@
-"""Attendance: who was seen is marked present, one record a person a session and date."""
+"""Attendance: who was seen is marked present, one record a person a session and date.
+
+Where the face may be a picture (see docs/pad.md) the mark needs review instead; nobody is left out.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,7 @@ class AttendancePlugin(Plugin):
         self._update_every = timedelta(seconds=settings.update_interval_s)
         self._marked_at: dict[str, datetime] = {}
         self._waiting: dict[str, Sighting] = {}
+        self._suspected: set[str] = set()
 
     @classmethod
     def create(cls, settings: AttendanceSettings, context: PluginContext) -> Self:
@@ -50,7 +54,7 @@ class AttendancePlugin(Plugin):
         return cls(settings, context)
 
     def handle(self, event: Event) -> Iterable[Event]:
-        """A sighting is marked at its first, then at most every ``update_interval_s``, and at its end."""
+        """A sighting is marked at its first, when it is suspected, at most every ``update_interval_s``, at its end."""
         if isinstance(event, Sighting):
             return self._sighted(event)
         if isinstance(event, TrackEnded):
@@ -64,15 +68,19 @@ class AttendancePlugin(Plugin):
 
     def _sighted(self, sighting: Sighting) -> list[Event]:
         marked_at = self._marked_at.get(sighting.sighting_id)
-        if marked_at is not None and sighting.at - marked_at < self._update_every:
+        is_known = not sighting.suspicion or sighting.sighting_id in self._suspected
+        if marked_at is not None and is_known and sighting.at - marked_at < self._update_every:
             self._waiting[sighting.sighting_id] = sighting
             return []
         self._waiting.pop(sighting.sighting_id, None)
         self._marked_at[sighting.sighting_id] = sighting.at
+        if sighting.suspicion:
+            self._suspected.add(sighting.sighting_id)
         return [self._mark(sighting)]
 
     def _ended(self, track: TrackEnded) -> list[Event]:
         self._marked_at.pop(track.track_id, None)
+        self._suspected.discard(track.track_id)
         last = self._waiting.pop(track.track_id, None)
         return [self._mark(last)] if last else []
 
@@ -82,6 +90,6 @@ class AttendancePlugin(Plugin):
             camera=sighting.camera,
             date=session_date(sighting.first_seen_at, self._zone),
             session=self._session,
-            status=AttendanceStatus.PRESENT,
+            status=AttendanceStatus.NEEDS_REVIEW if sighting.suspicion else AttendanceStatus.PRESENT,
             sighting=sighting,
         )

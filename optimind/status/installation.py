@@ -53,12 +53,21 @@ def config_items(path: Path | None) -> tuple[list[Item], Config | None, bool]:
 
 
 def engine_items(config: Config) -> Iterable[Item]:
-    """An item for each fault of the keys ``engine`` and ``engines``; silent where there is none."""
+    """An item for each fault of the keys ``engine``, ``engines`` and ``pad``; silent where there is none."""
+    from optimind.app.presentation import configured_check, presentation_of  # noqa: PLC0415  needs installed packages
     from optimind.discovery import discover  # noqa: PLC0415  needs installed packages
     from optimind.engines import engine_faults  # noqa: PLC0415  needs installed packages
+    from optimind.pipeline.stages import StageTimes  # noqa: PLC0415  needs installed packages
 
+    catalogue = discover(config.plugins_folder)
     item = Item("config", "engine", "ok", "", "no faults")
-    return [failed_item(item, fault) for fault in engine_faults(config, discover(config.plugins_folder))]
+    found = [failed_item(item, fault) for fault in engine_faults(config, catalogue)]
+    try:
+        # Its network may not be here.
+        presentation_of(configured_check(config, catalogue), StageTimes())
+    except (ConfigError, EngineError) as error:
+        found.append(failed_item(replace(item, name="pad"), error))
+    return found
 
 
 def import_parts() -> Iterable[Item]:

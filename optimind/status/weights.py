@@ -46,7 +46,7 @@ def weight_items(*, trust_known: bool, folder: Path | None = None, known: Path |
 
 
 def model_items(*, trust_known: bool) -> Iterable[Item]:
-    """An item for each model of the engine arcface that comes by default, is here, or is damaged.
+    """An item for each model that comes by default, is here, or is damaged.
 
     They are optional: one that is not here is no fault. Needs installed packages.
     """
@@ -55,7 +55,8 @@ def model_items(*, trust_known: bool) -> Iterable[Item]:
     store = ModelStore()
     for model in store.models():
         state = store.state(model, trust_known=trust_known)
-        wanted = f"optional: {model.description.kind} of the engine arcface"
+        kind = model.description.kind
+        wanted = "optional: for the check onnx" if kind == "pad" else f"optional: {kind} of the engine arcface"
         size = f"{model.description.size_bytes / 1e6:.1f} MB"
         mend = how_to_have(model)
         if state == "ready":

@@ -11,7 +11,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from optimind.core.events import AttendanceMarked, Sighting
+from optimind.core.events import AttendanceMarked, AttendanceStatus, Sighting
 from optimind.core.registers import record_id, seconds_seen
 from optimind.errors import StorageError
 from optimind.plugin_api import RecordRow
@@ -160,7 +160,10 @@ def _new_record(key: str, mark: AttendanceMarked, now: dt.datetime) -> Record:
 
 
 def _keep_sighting(session: Session, key: str, sighting: Sighting) -> bool:
-    """Store the newest state of ``sighting`` as evidence for the record ``key``; False if what is stored is newer."""
+    """Store the newest state of ``sighting`` as evidence for the record ``key``; False where that changes nothing.
+
+    A suspicion that one state had stays, in whatever order they come.
+    """
     columns = StoredSighting.__table__.columns
     values = {
         "sighting_id": _storable(sighting.sighting_id),
@@ -172,15 +175,20 @@ def _keep_sighting(session: Session, key: str, sighting: Sighting) -> bool:
         "margin": sighting.margin,
         "samples": sighting.samples,
         "embedder": _storable(sighting.embedder),
+        "suspicion": _storable(sighting.suspicion),
     }
     mine = (columns.record_id == key, columns.sighting_id == values["sighting_id"])
-    stored_at = session.scalar(select(columns.last_seen_at).where(*mine))
-    if stored_at is None:
+    stored = session.execute(select(columns.last_seen_at, columns.suspicion).where(*mine)).one_or_none()
+    if stored is None:
         session.execute(insert(StoredSighting).values(**values))
-    elif stored_at > sighting.last_seen_at:
-        return False
-    else:
-        session.execute(update(StoredSighting).where(*mine).values(**values), execution_options=_NO_SYNC)
+        return True
+    stored_at, suspicion = stored
+    values["suspicion"] = suspicion or values["suspicion"]
+    if stored_at > sighting.last_seen_at:
+        if values["suspicion"] == suspicion:
+            return False
+        values = {"suspicion": values["suspicion"]}
+    session.execute(update(StoredSighting).where(*mine).values(**values), execution_options=_NO_SYNC)
     return True
 
 
@@ -188,7 +196,8 @@ def _recompute(session: Session, record: Record, mark: AttendanceMarked) -> None
     """Derive the record from all of its sightings, so that the order in which they came does not matter.
 
     A day's sightings of one person may be thousands, and this runs several times a second on small machines: so the
-    database finds the best one, and of the others the two times are all that is fetched.
+    database finds the best one, and of the others the two times and whether it is suspected are all that is fetched.
+    One that is suspected is enough for the record to need review.
     """
     columns = StoredSighting.__table__.columns
     own = columns.record_id == record.record_id
@@ -196,12 +205,14 @@ def _recompute(session: Session, record: Record, mark: AttendanceMarked) -> None
     best = session.execute(
         select(columns.camera, columns.similarity, columns.margin).where(own).order_by(*order).limit(1)
     ).one()
-    spans = session.execute(select(columns.first_seen_at, columns.last_seen_at).where(own)).all()
-    record.first_seen_at = min(first for first, _ in spans)
-    record.last_seen_at = max(last for _, last in spans)
-    record.seconds_seen = seconds_seen((first, last) for first, last in spans)
+    is_suspected = (columns.suspicion != "").label("is_suspected")
+    seen = session.execute(select(columns.first_seen_at, columns.last_seen_at, is_suspected).where(own)).all()
+    record.first_seen_at = min(first for first, _, _ in seen)
+    record.last_seen_at = max(last for _, last, _ in seen)
+    record.seconds_seen = seconds_seen((first, last) for first, last, _ in seen)
     record.camera, record.similarity, record.margin = best
-    record.name, record.status = _storable(mark.sighting.name), str(mark.status)
+    status = AttendanceStatus.NEEDS_REVIEW if any(suspected for _, _, suspected in seen) else mark.status
+    record.name, record.status = _storable(mark.sighting.name), str(status)
 
 
 def _enter(session: Session, record: Record, sinks: Sequence[str], now: dt.datetime) -> None:

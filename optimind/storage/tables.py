@@ -81,6 +81,7 @@ class StoredSighting(Base):
     margin: Mapped[float]
     samples: Mapped[int]
     embedder: Mapped[str] = mapped_column(Text)
+    suspicion: Mapped[str] = mapped_column(Text, default="", server_default="")
 
 
 class OutboxEntry(Base):

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from optimind.plugin_api import EngineError, Model, Vectors
-from optimind.vision._sessions import open_session
+from optimind.plugin_api import EngineError, Model, Vectors, open_session
 
 __all__ = ["EmbeddingNetwork"]
 

@@ -25,13 +25,13 @@ import filelock
 import numpy as np
 from numpy.typing import NDArray
 
+from optimind.plugin_api import open_session
 from optimind.vision._dlib_files import DETECTOR, EMBEDDER, WeightsFile
 from optimind.vision._dlib_graphs import CONVERTER, detector_graph, resnet_graph
 from optimind.vision._dlib_weights import Network, read_network
 from optimind.vision._exact import ExactPieces, without_padding
 from optimind.vision._graph_cache import cache_folder, kept_or_made
 from optimind.vision._quantise import QUANTISER, Ranges, quantised
-from optimind.vision._sessions import open_session
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -110,7 +110,7 @@ def form_for(network: Convertible, precision: Precision) -> Form:
 
 
 def open_form(network: Convertible, form: Form, *, threads: int | None) -> onnxruntime.InferenceSession:
-    """Load ``network`` in ``form``; ``threads`` as :func:`~optimind.vision._sessions.thread_count` has it."""
+    """Load ``network`` in ``form``; ``threads`` as :func:`~optimind.weights.sessions.thread_count` has it."""
     exact_sums = form == "int8" and _remembered(network, "sums", lambda: _sums_here(network)) == b"overflow"
     return open_session(graph_for(network, form), threads=threads, exact_sums=exact_sums)
 

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimind.core.geometry import iou
-from optimind.plugin_api import Detections, EngineError, Image
-from optimind.vision._sessions import open_session
+from optimind.plugin_api import Detections, EngineError, Image, open_session
 
 __all__ = ["SMALLEST_PX", "YuNet", "merged"]
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, field_validator, model_validator
 
-__all__ = ["SAME_PERSON", "Archive", "Embedding", "Licence", "ModelDescription"]
+__all__ = ["SAME_PERSON", "Archive", "Embedding", "Licence", "Liveness", "ModelDescription"]
 
 SAME_PERSON = 0.6
 """The distance under which two pictures are mostly of one person, on the scale of every embedder in OptiMind."""
@@ -89,11 +89,33 @@ class Embedding(_Part):
         return self
 
 
+class Liveness(_Part):
+    """How a network that tells living faces from pictures of them (kind ``pad``) is fed and read.
+
+    It is given what is around a face: the box made ``crop_scale`` times as wide and high, resized to ``input_size_px``
+    on each side, float32 (1, 3, size, size), channels in the order ``channels``, each value ``(0-255 - mean) * scale``;
+    both are one number or one a channel, in that order. Of what it gives, after ``activation``, number ``bona_fide``
+    (from 0) is how surely it is a living face, 0-1; below ``threshold`` it is suspected. ``input`` and ``output`` name
+    the tensors; None: the first of each.
+    """
+
+    input_size_px: Annotated[int, Field(ge=16, le=1024)] = 80
+    crop_scale: Annotated[float, Field(ge=1, le=8)] = 2.7
+    channels: Literal["RGB", "BGR"] = "BGR"
+    mean: float | tuple[float, float, float] = 0.0
+    scale: PositiveFloat | tuple[PositiveFloat, PositiveFloat, PositiveFloat] = 1.0
+    bona_fide: Annotated[int, Field(ge=0, le=63)]
+    activation: Literal["softmax", "sigmoid", "none"] = "softmax"
+    threshold: Annotated[float, Field(ge=0, le=1)] = 0.5
+    input: str | None = None
+    output: str | None = None
+
+
 class ModelDescription(_Part):
     """One model. ``sha256`` and ``size_bytes`` are those of the file that is used, not of a pack around it."""
 
     name: str
-    kind: Literal["detector", "embedder"]
+    kind: Literal["detector", "embedder", "pad"]
     about: str = ""
     url: str | None = None
     path: Path | None = None
@@ -102,6 +124,7 @@ class ModelDescription(_Part):
     archive: Archive | None = None
     licence: Licence
     embedding: Embedding | None = None
+    pad: Liveness | None = None
 
     @property
     def model_id(self) -> str:
@@ -148,6 +171,10 @@ class ModelDescription(_Part):
             raise ValueError("archive goes with url; a path is that of the network itself")
         if self.kind == "embedder" and self.embedding is None:
             raise ValueError("an embedder needs the section embedding")
-        if self.kind == "detector" and self.embedding is not None:
+        if self.kind != "embedder" and self.embedding is not None:
             raise ValueError("the section embedding is for embedders")
+        if self.kind == "pad" and self.pad is None:
+            raise ValueError("a model of the kind pad needs the section pad")
+        if self.kind != "pad" and self.pad is not None:
+            raise ValueError("the section pad is for models of the kind pad")
         return self

@@ -137,7 +137,7 @@ class ModelStore:
         """Return the model ``name``, its file checked.
 
         Raises :class:`EngineError` with the command that mends it: unknown, not a ``kind`` (``detector``,
-        ``embedder``), not here, or damaged.
+        ``embedder``, ``pad``), not here, or damaged.
         """
         try:
             model = self.get(name)
@@ -145,7 +145,9 @@ class ModelStore:
             raise EngineError(error.message, mend=error.mend) from error
         if model.description.kind != kind:
             others = ", ".join(m.name for m in self.models() if m.description.kind == kind)
-            raise EngineError(f"the model {name} is no {kind}, but a {model.description.kind}", mend=f"name {others}")
+            is_kind = model.description.kind
+            article = "an" if is_kind.startswith("e") else "a"
+            raise EngineError(f"the model {name} is no {kind}, but {article} {is_kind}", mend=f"name {others}")
         state = self.state(model)
         if state == "ready":
             return model
@@ -215,9 +217,10 @@ ELSEWHERE = "free that disk or its permissions, or name another folder in the en
 
 
 def installed_model(name: str, kind: str) -> Model:
-    """Return the model ``name`` of ``kind`` ``detector`` or ``embedder`` from the folder of models, its file checked.
+    """Return the model ``name`` of ``kind`` (``detector``, ``embedder``, ``pad``) from the folder of models.
 
-    Raises :class:`EngineError` with the command that mends it where it is unknown, not here, or damaged.
+    Its file is checked. Raises :class:`EngineError` with the command that mends it where it is unknown, not here, or
+    damaged.
     """
     return ModelStore().installed(name, kind)
 

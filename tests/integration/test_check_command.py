@@ -131,6 +131,31 @@ def test_a_gallery_that_no_engine_can_use_has_failed(
     assert (f"python encode_faces.py --output {path}" in item.mend) is (state == "failed")
 
 
+@pytest.mark.parametrize(
+    ("pad", "said", "mend"),
+    [
+        ("check: passive", "", ""),
+        (
+            "check: pasive",
+            ':2: pad.check: there is no check called "pasive"; did you mean "passive"?',
+            "correct the name",
+        ),
+        ("check: onnx", "the model minifasnet-v2 is not here", "python main.py models pull minifasnet-v2"),
+    ],
+)
+def test_a_check_of_presentation_attacks_that_cannot_work_ends_with_2(
+    settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, pad: str, said: str, mend: str
+) -> None:
+    monkeypatch.setenv("OPTIMIND_MODELS", str(tmp_path / "models"))
+    file = settings.with_name("pad.yaml")
+    file.write_text(f"timezone: UTC\npad: {{{pad}}}\n")
+    report = run_checks(file, quick=True)
+    found = [(item.found, item.mend) for item in report.items if (item.group, item.name) == ("config", "pad")]
+    assert bool(found) is bool(said)
+    assert all(said in words and how.startswith(mend) for words, how in found)
+    assert (report.exit_code == 2) is bool(said)
+
+
 def test_a_wrong_engine_setting_ends_with_2(settings: Path) -> None:
     wrong = settings.with_name("wrong_engine.yaml")
     wrong.write_text("timezone: UTC\nengine: dlb\nengines: {dlib: {thread: 1}}\n")

@@ -36,6 +36,6 @@ def test_onnx_runtime_keeps_no_number_of_this_machine(command: str, repository: 
     assert done.returncode in (0, 3), done.stderr
     assert (tmp_path / "cache" / "optimind").is_dir()
     assert left_behind(tmp_path / "cache") == []
-    loaded = "from optimind.vision._sessions import _runtime; _runtime()"
+    loaded = "from optimind.weights.sessions import _runtime; _runtime()"
     subprocess.run([sys.executable, "-c", loaded], env=environment, check=True, timeout=60)
     assert left_behind(tmp_path / "cache") == []

@@ -9,7 +9,7 @@ import pytest
 
 from optimind.discovery import ENGINE_KINDS, KINDS, Catalogue, Extension, discover
 from optimind.errors import PluginError
-from optimind.plugin_api import Plugin, Sink, Source
+from optimind.plugin_api import PadCheck, Plugin, Sink, Source
 
 
 def test_built_in_extensions_are_found() -> None:
@@ -17,6 +17,7 @@ def test_built_in_extensions_are_found() -> None:
     assert catalogue.broken == []
     assert "attendance" in catalogue.names("plugin")
     assert "sheets" in catalogue.names("sink")
+    assert {"onnx", "passive"} <= set(catalogue.names("pad"))
     assert {"device", "file", "folder", "http", "rtsp"} <= set(catalogue.names("source"))
     assert "face_recognition" in catalogue.names("detector")
     assert "face_recognition" in catalogue.names("embedder")
@@ -44,7 +45,7 @@ def documented(repository: Path, tmp_path: Path) -> Path:
     """A folder with the examples of docs/plugins.md, each under the name that the page gives it."""
     page = (repository / "docs" / "plugins.md").read_text("utf-8")
     examples = re.findall(r"`optimind/\w+/(\w+\.py)`:\n\n```python\n(.*?)```", page, flags=re.DOTALL)
-    assert len(examples) == 3
+    assert len(examples) == 4
     for name, code in examples:
         (tmp_path / name).write_text(code, "utf-8")
     return tmp_path
@@ -55,6 +56,7 @@ def test_the_examples_of_the_documentation_work(documented: Path) -> None:
     assert catalogue.broken == []
     assert Plugin in catalogue.get("plugin", "greeting").__mro__
     assert Sink in catalogue.get("sink", "textfile").__mro__
+    assert PadCheck in catalogue.get("pad", "brightness").__mro__
     source = catalogue.get("source", "testcard")
     assert Source in source.__mro__
     assert source.accepts("testcard:64x36")

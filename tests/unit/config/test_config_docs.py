@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from optimind.config import Config, load_config
+from optimind.pad.onnx import OnnxSettings
+from optimind.pad.passive import PassiveSettings
 from optimind.plugin_api import Secret
 from optimind.plugins.attendance import AttendanceSettings
 from optimind.sinks.sheets import SheetsSettings
@@ -43,16 +45,18 @@ def is_group(field: FieldInfo) -> bool:
 
 
 # The settings of the extensions that come with OptiMind stand in the same file and on the same page.
-EXTENSIONS: dict[tuple[str, ...], type[BaseModel]] = {
-    ("plugins", "attendance"): AttendanceSettings,
-    ("sheets",): SheetsSettings,
-    ("engines", "dlib"): DlibSettings,
-    ("engines", "arcface"): ArcFaceSettings,
-}
+EXTENSIONS: list[tuple[tuple[str, ...], type[BaseModel]]] = [
+    (("plugins", "attendance"), AttendanceSettings),
+    (("sheets",), SheetsSettings),
+    (("engines", "dlib"), DlibSettings),
+    (("engines", "arcface"), ArcFaceSettings),
+    (("pad",), PassiveSettings),
+    (("pad",), OnnxSettings),
+]
 FIELDS = dict(
     [
         *every_field(),
-        *(field for path, model in EXTENSIONS.items() for field in every_field(model, f"{'.'.join(path)}.")),
+        *(field for path, model in EXTENSIONS for field in every_field(model, f"{'.'.join(path)}.")),
     ]
 )
 
@@ -123,6 +127,14 @@ def test_what_stands_behind_the_engines_is_what_holds_without_it(everything_on: 
     assert everything_on.section(ArcFaceSettings, ("engines", "arcface")) == ArcFaceSettings()
 
 
+def test_what_stands_behind_the_checks_is_what_holds_without_it(everything_on: Config, manual: str) -> None:
+    assert everything_on.pad_check is None
+    assert "| `pad.check` |" in manual
+    written = {key: value for key, value in everything_on.pad.items() if key != "check"}
+    defaults = {**PassiveSettings().model_dump(), **OnnxSettings().model_dump()}
+    assert written == defaults
+
+
 def test_the_example_with_everything_on(everything_on: Config, tmp_path: Path) -> None:
     assert [camera.id for camera in everything_on.cameras] == ["camera-1", "room-101", "room-102", "room-103"]
     assert isinstance(everything_on.cameras[2].source, Secret)
@@ -191,6 +203,10 @@ def test_the_ranges_are_all_there() -> None:
         "engines.dlib.min_confidence",
         "engines.arcface.threads",
         "metrics.port",
+        "pad.still_s",
+        "pad.looks",
+        "pad.threshold",
+        "pad.threads",
     }
 
 

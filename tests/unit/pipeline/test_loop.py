@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -52,6 +53,8 @@ class Script:
         self.given: dict[int, Vectors | None] = {}
         self.finished = False
         self.looker = Waiting()
+        self.counts = Counter[str]()
+        self.presentation = None
 
     def look(self, frame: Frame) -> Wanted | None:
         self._looked = None

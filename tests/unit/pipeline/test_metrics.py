@@ -38,7 +38,9 @@ class Looked:
 class Recognised:
     following: int = 4
     looker: Looked = field(default_factory=Looked)
-    counts: Counter[str] = field(default_factory=lambda: Counter(tracks=9, sightings=7, unknown_tracks=1))
+    counts: Counter[str] = field(
+        default_factory=lambda: Counter(tracks=9, sightings=7, unknown_tracks=1, suspected_tracks=2)
+    )
 
 
 @dataclass
@@ -112,6 +114,7 @@ def samples_of(text: str) -> Samples:
         ("searched_pixels_total", ("door",), 5_000_000),
         ("tracks_total", ("door",), 9),
         ("unknown_tracks_total", ("door",), 1),
+        ("suspected_tracks_total", ("door",), 2),
         ("sightings_total", ("door",), 7),
         ("faces_followed", ("door",), 4),
         ("people_recognised", (), 2),

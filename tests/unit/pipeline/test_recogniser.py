@@ -15,9 +15,20 @@ from optimind.core.tracking import Track
 from optimind.core.types import Detections, Frame, Gallery, Image, Template, Vectors
 from optimind.core.zones import Line, Zone, ZoneKind, Zones
 from optimind.pipeline.looking import Look
+from optimind.pipeline.presentation import Presentation
 from optimind.pipeline.recogniser import MOST_CONTESTED, Recogniser, RecogniserSettings
 from optimind.pipeline.stages import StageTimes
-from optimind.plugin_api import Embedder, EmbedderInfo, Event, LineCrossed, Sighting, TrackEnded
+from optimind.plugin_api import (
+    Embedder,
+    EmbedderInfo,
+    Event,
+    LineCrossed,
+    PadState,
+    PadVerdict,
+    Sighting,
+    TrackEnded,
+)
+from optimind.testing.pad import FakePadCheck
 
 START = datetime(2026, 9, 1, 8, tzinfo=UTC)
 Scene = Callable[[float], list[tuple[float, float]]]
@@ -90,7 +101,14 @@ LIMITS = IdentificationLimits(max_distance=0.5, fpir=0.01, min_margin=0.03, min_
 GALLERY = Gallery("line", (Template("anna", "Anna", np.array([[0.0]])), Template("ben", "Ben", np.array([[2.0]]))))
 
 
-def recogniser_of(stage: Stage, *, zones: Zones = NOWHERE, line: Line | None = None, **settings: float) -> Recogniser:
+def recogniser_of(
+    stage: Stage,
+    *,
+    zones: Zones = NOWHERE,
+    line: Line | None = None,
+    presentation: Presentation | None = None,
+    **settings: float,
+) -> Recogniser:
     return Recogniser(
         "c",
         stage,  # type: ignore[arg-type]  # stands in
@@ -101,6 +119,7 @@ def recogniser_of(stage: Stage, *, zones: Zones = NOWHERE, line: Line | None = N
         stages=StageTimes(),
         zones=zones,
         line=line,
+        presentation=presentation,
     )
 
 
@@ -118,11 +137,12 @@ def play(
     zones: Zones = NOWHERE,
     line: Line | None = None,
     unchanged_from_s: float = math.inf,
+    presentation: Presentation | None = None,
     **settings: float,
 ) -> tuple[list[Event], Recogniser, Stage]:
     stage = Stage(scene, frontality)
     stage.unchanged_from_s = unchanged_from_s
-    recogniser = recogniser_of(stage, zones=zones, line=line, **settings)
+    recogniser = recogniser_of(stage, zones=zones, line=line, presentation=presentation, **settings)
     events: list[Event] = []
     for index in range(round(seconds * 10)):
         stage.now_s = index / 10
@@ -143,7 +163,48 @@ def test_a_person_is_sighted_once_known_then_every_few_seconds_and_at_the_end() 
     assert all(s.person_id == "anna" and s.first_seen_at == START for s in seen)
     assert seen[0].similarity == pytest.approx(0.9)
     assert isinstance(events[-1], TrackEnded)
-    assert recogniser.counts == {"tracks": 1, "unknown_tracks": 0, "sightings": 1}
+    assert recogniser.counts == {"tracks": 1, "unknown_tracks": 0, "sightings": 1, "suspected_tracks": 0}
+    assert {s.suspicion for s in seen} == {""}
+
+
+class Suspicious(FakePadCheck):
+    """Suspects whoever is at the left edge, at the sixth look: after they were named."""
+
+    def observe(self, track: str, image: Image, box: tuple[float, float, float, float], at: datetime) -> PadVerdict:
+        super().observe(track, image, box, at)
+        if box[0] > 500 or len(self.seen[track]) < 6:
+            return PadVerdict()
+        return PadVerdict(state=PadState.SUSPECTED, liveness=0.2, reason="it is flat", is_final=True)
+
+
+def test_a_suspicion_is_told_at_once_and_stays_with_the_sighting() -> None:
+    check = Suspicious()
+    scene: Scene = lambda t: [(100, 0.1), (900, 2.1)] if t < 12 else []  # noqa: E731 - a table of two
+    presentation = Presentation(check, stages=StageTimes())
+    events, recogniser, _ = play(scene, 20, presentation=presentation, sighting_interval_s=5)
+    anna = [s for s in sightings(events) if s.person_id == "anna"]
+    assert [((s.last_seen_at - START).total_seconds(), s.suspicion) for s in anna] == [
+        (1.0, ""),
+        (2.5, "it is flat"),
+        (7.5, "it is flat"),
+        (11.5, "it is flat"),
+    ]
+    assert {s.suspicion for s in sightings(events) if s.person_id == "ben"} == {""}
+    assert (recogniser.counts["tracks"], recogniser.counts["suspected_tracks"]) == (2, 1)
+    assert sorted(check.forgotten) == ["1", "2"]
+
+
+def test_a_face_is_shown_to_the_check_in_frames_that_are_not_looked_at_too() -> None:
+    check = FakePadCheck(looks=25)
+    check.interval_s = 0.1
+    presentation = Presentation(check, stages=StageTimes())
+    stage = Stage(lambda _: [(100, 0.1)])
+    recogniser = recogniser_of(stage, presentation=presentation)
+    for index in range(25):
+        stage.now_s = index / 10
+        process(recogniser, stage, Frame("c", index, START + timedelta(seconds=stage.now_s), PICTURE, stage.now_s))
+    assert [(when - START).total_seconds() for when, _ in check.seen["1"]] == [index / 10 for index in range(25)]
+    assert presentation.verdict(1).state is not PadState.UNDECIDED
 
 
 def test_a_stranger_is_never_sighted() -> None:

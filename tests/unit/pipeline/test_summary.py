@@ -31,8 +31,18 @@ class Looked:
 
 
 @dataclass
+class Checked:
+    """Stands in for a camera's check of presentation attacks."""
+
+    failures: int = 0
+    is_off: bool = False
+    last_error: str = ""
+
+
+@dataclass
 class Recognised:
     looker: Looked
+    presentation: Checked | None = None
     counts: Counter[str] = field(default_factory=lambda: Counter(tracks=3, sightings=2, unknown_tracks=1))
 
 
@@ -173,6 +183,26 @@ def test_what_a_person_must_know_of_a_camera(
     for sentence, words in zip(found, said, strict=True):
         assert sentence.startswith("camera c0: ")
         assert words in sentence
+
+
+@pytest.mark.parametrize(
+    ("suspected", "check", "said"),
+    [
+        (0, Checked(), []),
+        (1, Checked(), ["1 face may have been pictures of people; records that rest on them need review"]),
+        (2, None, ["2 faces may have been pictures of people; records that rest on them need review"]),
+        (0, Checked(2, last_error="odd"), ["the check of presentation attacks failed 2 times, the last: odd"]),
+        (0, Checked(5, is_off=True, last_error="odd"), ["failed 5 times, it was switched off, the last: odd"]),
+    ],
+)
+def test_suspicions_and_a_failing_check_need_a_person(suspected: int, check: Checked | None, said: list[str]) -> None:
+    one = feeds(Looked())
+    one[0].recogniser.counts["suspected_tracks"] = suspected
+    one[0].recogniser.presentation = check
+    found = attention(one, [], [], stopped=False)  # type: ignore[arg-type]  # stand in
+    assert len(found) == len(said)
+    assert all(words in sentence for sentence, words in zip(found, said, strict=True))
+    assert summary(one)["suspected_tracks"] == suspected
 
 
 def test_a_starved_camera_is_told_of_beside_all_else() -> None:

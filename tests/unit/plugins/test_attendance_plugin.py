@@ -13,7 +13,7 @@ from optimind.plugins.attendance import AttendancePlugin, AttendanceSettings
 START = datetime(2026, 9, 1, 22, 30, tzinfo=UTC)
 
 
-def sighting(seconds: float, *, identity: str = "r-c-1", person: str = "anna") -> Sighting:
+def sighting(seconds: float, *, identity: str = "r-c-1", person: str = "anna", suspicion: str = "") -> Sighting:
     at = START + timedelta(seconds=seconds)
     return Sighting(
         at=at,
@@ -28,6 +28,7 @@ def sighting(seconds: float, *, identity: str = "r-c-1", person: str = "anna") -
         samples=3,
         embedder="e",
         box=(0, 0, 1, 1),
+        suspicion=suspicion,
     )
 
 
@@ -84,3 +85,31 @@ def test_session_and_date_are_those_of_the_place(session: str | None, zone: str,
     assert isinstance(mark, AttendanceMarked)
     assert (mark.session, mark.date) == expected
     assert mark.status == "present"
+
+
+FLAT = "it is flat"
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        pytest.param([sighting(1, suspicion=FLAT)], [(1, "needs_review")], id="suspected from the first"),
+        pytest.param(
+            [sighting(1), sighting(3, suspicion=FLAT)], [(1, "present"), (3, "needs_review")], id="marked at once"
+        ),
+        pytest.param(
+            [sighting(1), *[sighting(s, suspicion=FLAT) for s in (3, 5, 9)], ended(9)],
+            [(1, "present"), (3, "needs_review"), (9, "needs_review")],
+            id="and then no more often than others",
+        ),
+        pytest.param(
+            [sighting(1, suspicion=FLAT), sighting(2, identity="r-c-2")],
+            [(1, "needs_review"), (2, "present")],
+            id="another sighting is judged by itself",
+        ),
+    ],
+)
+def test_who_may_be_a_picture_needs_review(events: list[Event], expected: list[tuple[float, str]]) -> None:
+    subject = plugin()
+    found = [answer for event in events for answer in subject.handle(event)]
+    assert [((mark.at - START).total_seconds(), mark.status) for mark in found] == expected  # type: ignore[attr-defined]

@@ -114,6 +114,19 @@ def test_opening_again_keeps_everything(tmp_path: Path) -> None:
             assert ledger.outbox.due("sheets", 5) == [(row, 1)]
 
 
+def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    with open_ledger(url_of(tmp_path / "l.db")) as ledger:
+        row = ledger.record(make_mark(), ["sheets"])
+    connection = sqlite3.connect(tmp_path / "l.db")
+    connection.execute("ALTER TABLE sightings DROP COLUMN suspicion")
+    connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    connection.commit()
+    connection.close()
+    with open_ledger(url_of(tmp_path / "l.db")) as ledger:
+        assert ledger.register() == [row]
+        assert ledger.record(make_mark(last_s=20)).status == "present"
+
+
 def make_text(path: Path) -> None:
     path.write_text("this is a letter, not a database, and it is long enough to be one " * 40, encoding="utf-8")
 

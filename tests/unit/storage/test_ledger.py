@@ -79,10 +79,44 @@ def test_status_and_name_are_those_of_the_latest_mark(ledger: Ledger) -> None:
     assert (row.status, row.name) == ("left_early", "Ana B")
 
 
+FLAT = "it is flat"
+
+
+def test_one_suspected_sighting_makes_the_record_need_review(ledger: Ledger) -> None:
+    review = AttendanceStatus.NEEDS_REVIEW
+    assert ledger.record(make_mark(sighting="a", last_s=30)).status == "present"
+    ledger.record(make_mark(sighting="b", last_s=20, status=review, suspicion=FLAT))
+    assert ledger.record(make_mark(sighting="a", last_s=60)).status == "needs_review"
+    assert ledger.record(make_mark("other")).status == "present"
+    assert ledger.record(make_mark(session="music", sighting="c")).status == "present"
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_a_suspicion_counts_in_whatever_order_it_comes(ledger: Ledger, order: tuple[int, ...]) -> None:
+    states = [
+        make_mark(last_s=10),
+        make_mark(last_s=20, status=AttendanceStatus.NEEDS_REVIEW, suspicion=FLAT),
+        make_mark(last_s=30),
+    ]
+    for index in order:
+        row = ledger.record(states[index], ["sheets"])
+    assert (row.status, row.seconds_seen, row.last_seen_at) == ("needs_review", 30.0, at(30))
+    with ledger._database.reading() as session:
+        assert [stored.suspicion for stored in session.query(StoredSighting)] == [FLAT]
+
+
 marks = st.lists(
-    st.tuples(st.sampled_from("abc"), st.integers(0, 50), st.integers(0, 50), st.integers(0, 100)).map(
+    st.tuples(
+        st.sampled_from("abc"), st.integers(0, 50), st.integers(0, 50), st.integers(0, 100), st.sampled_from(["", FLAT])
+    ).map(
         lambda t: make_mark(
-            sighting=f"{t[0]}{t[1]}", first_s=t[1], last_s=t[1] + t[2], similarity=t[3] / 100, name="same"
+            sighting=f"{t[0]}{t[1]}",
+            first_s=t[1],
+            last_s=t[1] + t[2],
+            similarity=t[3] / 100,
+            name="same",
+            status=AttendanceStatus.NEEDS_REVIEW if t[4] else AttendanceStatus.PRESENT,
+            suspicion=t[4],
         )
     ),
     min_size=1,
@@ -105,6 +139,7 @@ def test_the_order_of_marks_does_not_matter(
             ledger.record_many(order)
             found.append(ledger.register())
     assert found[0] == found[1]
+    assert found[0][0].status == ("needs_review" if any(mark.sighting.suspicion for mark in unique) else "present")
     newest = {
         mark.sighting.sighting_id: mark.sighting for mark in sorted(unique, key=lambda m: m.sighting.last_seen_at)
     }

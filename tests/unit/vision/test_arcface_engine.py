@@ -231,7 +231,7 @@ def test_each_face_is_looked_at_in_the_mirror_too(
 
 
 def test_it_is_described_without_being_loaded(monkeypatch: pytest.MonkeyPatch, embedder: ArcFaceEmbedder) -> None:
-    monkeypatch.setattr("optimind.vision._sessions._runtime", None)
+    monkeypatch.setattr("optimind.weights.sessions._runtime", None)
     told = ArcFaceEmbedder.describe(SETTINGS)
     assert (told.embedder_id, told.dimension) == (f"{TEST_EMBEDDER}-366db13d", 128)
     assert embedder.info == told

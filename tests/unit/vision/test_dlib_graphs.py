@@ -16,7 +16,7 @@ from optimind.plugin_api import EngineError, Image
 from optimind.vision._dlib_files import DETECTOR, EMBEDDER
 from optimind.vision._dlib_graphs import detector_graph, resnet_graph
 from optimind.vision._dlib_weights import Convolution, Network, read_network
-from optimind.vision._sessions import open_session
+from optimind.weights.sessions import open_session
 
 
 @pytest.fixture(scope="module")

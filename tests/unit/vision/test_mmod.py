@@ -19,7 +19,7 @@ from optimind.vision._dlib_files import DETECTOR
 from optimind.vision._dlib_graphs import detector_graph
 from optimind.vision._dlib_weights import Windows, read_network
 from optimind.vision._mmod import Mmod
-from optimind.vision._sessions import open_session
+from optimind.weights.sessions import open_session
 
 SAME = 0.8
 

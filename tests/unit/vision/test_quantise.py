@@ -16,8 +16,8 @@ from onnx.reference import ReferenceEvaluator
 from optimind.plugin_api import EngineError, Image
 from optimind.vision._forms import MMOD, RESNET, Convertible, graph_for
 from optimind.vision._quantise import quantised, quantised_values
-from optimind.vision._sessions import open_session
 from optimind.vision.dlib_engine import DlibDetector, DlibEmbedder, DlibSettings
+from optimind.weights.sessions import open_session
 
 
 def _graph(nodes: list[Any], constants: dict[str, Any], result: str, side: int | str) -> bytes:

@@ -40,6 +40,16 @@ def test_what_is_not_said_is_usual() -> None:
     assert made.embedding.factor == pytest.approx(0.5)
 
 
+PAD: dict[str, Any] = {"kind": "pad", "embedding": None}
+
+
+def test_what_is_not_said_of_a_check_is_what_minifasnet_takes() -> None:
+    made = ModelDescription.model_validate(told(**PAD, pad={"bona_fide": 1}))
+    assert made.pad is not None
+    assert (made.pad.input_size_px, made.pad.crop_scale, made.pad.channels) == (80, 2.7, "BGR")
+    assert (made.pad.mean, made.pad.scale, made.pad.activation, made.pad.threshold) == (0, 1, "softmax", 0.5)
+
+
 def model_id(**changes: Any) -> str:
     return ModelDescription.model_validate(told(**changes)).model_id
 
@@ -87,7 +97,7 @@ ARCHIVE = {"member": "net.onnx", "sha256": SHA, "size_bytes": 5}
         ({"name": ""}, "lower-case letters"),
         ({"name": ".net"}, "lower-case letters"),
         ({"name": "n" * 65}, "lower-case letters"),
-        ({"kind": "landmarks"}, "'detector' or 'embedder'"),
+        ({"kind": "landmarks"}, "'detector', 'embedder' or 'pad'"),
         ({"sha256": "0123"}, "64 of the characters"),
         ({"sha256": "g" * 64}, "64 of the characters"),
         ({"size_bytes": 0}, "greater than 0"),
@@ -102,6 +112,16 @@ ARCHIVE = {"member": "net.onnx", "sha256": SHA, "size_bytes": 5}
         ({"url": None, "path": "net.onnx", "archive": ARCHIVE}, "archive goes with url"),
         ({"embedding": None}, "needs the section embedding"),
         ({"kind": "detector"}, "is for embedders"),
+        ({"kind": "pad"}, "is for embedders"),
+        ({"kind": "pad", "embedding": None}, "needs the section pad"),
+        ({"pad": {"bona_fide": 1}}, "is for models of the kind pad"),
+        ({**PAD, "pad": {}}, "bona_fide"),
+        ({**PAD, "pad": {"bona_fide": -1}}, "greater than or equal to 0"),
+        ({**PAD, "pad": {"bona_fide": 1, "scale": 0}}, "greater than 0"),
+        ({**PAD, "pad": {"bona_fide": 1, "scale": [1, 2]}}, "scale"),
+        ({**PAD, "pad": {"bona_fide": 1, "crop_scale": 0.5}}, "greater than or equal to 1"),
+        ({**PAD, "pad": {"bona_fide": 1, "threshold": 1.5}}, "less than or equal to 1"),
+        ({**PAD, "pad": {"bona_fide": 1, "activation": "tanh"}}, "'softmax', 'sigmoid' or 'none'"),
         ({"embedding": {"dimension": 128, "same_person_distance": 2.0}}, "less than 2"),
         ({"embedding": {"dimension": 128, "same_person_distance": 1, "scale": 0}}, "greater than 0"),
         ({"embedding": {"dimension": 128, "same_person_distance": 1, "mean": [1, 2]}}, "mean"),

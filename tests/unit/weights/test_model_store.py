@@ -17,7 +17,7 @@ from optimind.weights.description import ModelDescription
 from optimind.weights.store import ModelStore, installed_model, models_folder
 
 CONTENT = b"the weights"
-SHIPPED = ["yunet", "sface", "w600k-r50", "w600k-mbf"]
+SHIPPED = ["yunet", "sface", "w600k-r50", "w600k-mbf", "minifasnet-v2"]
 
 
 def describe(file: Path, **changes: Any) -> ModelDescription:
@@ -168,6 +168,8 @@ def test_a_checksum_is_computed_once(file: Path) -> None:
         ("sface", "embedder", "is not here", "python main.py models pull sface"),
         ("w600k-mbf", "embedder", "is not here", "--accept-licence"),
         ("mine", "embedder", "is damaged", "put the described file there"),
+        ("sface", "pad", "is no pad, but an embedder", "name minifasnet-v2"),
+        ("minifasnet-v2", "pad", "is not here", "python main.py models pull minifasnet-v2"),
     ],
 )
 def test_what_cannot_be_used_is_said_with_its_mend(file: Path, name: str, kind: str, message: str, mend: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optimind.cores import available_cores
-from optimind.plugin_api import EngineError
+from optimind.errors import EngineError
 
 if TYPE_CHECKING:
     import onnxruntime

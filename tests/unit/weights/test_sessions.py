@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from optimind.plugin_api import EngineError
-from optimind.vision import _sessions
-from optimind.vision._sessions import open_session, thread_count
+from optimind.weights import sessions
+from optimind.weights.sessions import open_session, thread_count
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_threads(monkeypatch: pytest.MonkeyPatch, wanted: int | None, told: str 
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     if told is not None:
         monkeypatch.setenv("OMP_NUM_THREADS", told)
-    monkeypatch.setattr(_sessions, "available_cores", lambda: 5)
+    monkeypatch.setattr(sessions, "available_cores", lambda: 5)
     assert thread_count(wanted) == expected
 
 
