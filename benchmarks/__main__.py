@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import classroom, encoding, engines, identification, search, tracking
+from benchmarks import classroom, encoding, engines, identification, search, tracking, visitors
 from benchmarks.baseline import below_full_baseline
 
 HERE = Path(__file__).resolve().parent
@@ -26,6 +26,7 @@ ALL = {
     "identification": identification,
     "classroom": classroom,
     "tracking": tracking,
+    "visitors": visitors,
 }
 
 

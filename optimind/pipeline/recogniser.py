@@ -21,6 +21,7 @@ from optimind.core.zones import Line, Passage, Zones, middles
 from optimind.gallery.quality import sharpness
 from optimind.pipeline.looking import Looker
 from optimind.pipeline.stages import StageTimes
+from optimind.pipeline.strangers import Strangers
 from optimind.plugin_api import Embedder, Event, LineCrossed, Sighting, TrackEnded
 
 __all__ = ["Recogniser", "RecogniserSettings", "TrackView", "Wanted"]
@@ -89,13 +90,14 @@ class _Looked:
     subjects: list[_Subject]
     quality: NDArray[np.float64]
     rows: list[int]
+    wanted: Wanted | None
 
 
 class Recogniser:
     """Turns the frames of one camera into sightings. Used by one thread: :meth:`look`, then :meth:`conclude`.
 
     ``run_id`` makes the ids of tracks and sightings unique over restarts. ``zones`` name the seat or door of a
-    sighting, and who crosses ``line`` is told.
+    sighting, and who crosses ``line`` is told. Where there are ``strangers``, who is nobody enrolled is told as well.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Recogniser:
         stages: StageTimes,
         zones: Zones = Zones(),  # noqa: B008 - it cannot be changed
         line: Line | None = None,
+        strangers: Strangers | None = None,
     ) -> None:
         self._camera = camera
         self._looker = looker
@@ -120,6 +123,7 @@ class Recogniser:
         self._stages = stages
         self._zones = zones
         self._line = line
+        self._strangers = strangers
         self._size = (1, 1)
         self._tracker = Tracker()
         self._subjects: dict[int, _Subject] = {}
@@ -155,8 +159,9 @@ class Recogniser:
         with self._stages.measure("quality"):
             quality = _quality_of(frame.image, look.faces)
         rows = self._wanted(subjects, quality, frame.captured_at)
-        self._looked = _Looked(frame.captured_at, subjects, quality, rows)
-        return Wanted(frame.image, look.faces[np.array(rows)]) if rows else None
+        wanted = Wanted(frame.image, look.faces[np.array(rows)]) if rows else None
+        self._looked = _Looked(frame.captured_at, subjects, quality, rows, wanted)
+        return wanted
 
     def conclude(self, vectors: Vectors | None) -> list[Event]:
         """Take the embeddings of what the last look wanted (None where it wanted none); return what happened."""
@@ -165,12 +170,16 @@ class Recogniser:
             return self._drain()
         if vectors is not None:
             with self._stages.measure("identify"):
-                for row, vector in zip(looked.rows, vectors, strict=True):
-                    self._learn(looked.subjects[row], Shot(looked.at, vector, float(looked.quality[row])))
+                for number, (row, vector) in enumerate(zip(looked.rows, vectors, strict=True)):
+                    shot = Shot(looked.at, vector, float(looked.quality[row]))
+                    if self._strangers is not None and looked.wanted and looked.subjects[row].identity is None:
+                        self._strangers.picture(shot, looked.wanted.image, looked.wanted.faces.xyxy[number])
+                    self._learn(looked.subjects[row], shot)
         for subject in looked.subjects:
             if subject.track.number in self._subjects:
                 self._watch_line(self._subjects[subject.track.number], looked.at)
                 self._report(self._subjects[subject.track.number], looked.at)
+                self._tell_stranger(self._subjects[subject.track.number], looked.at)
         return self._drain()
 
     def finish(self) -> list[Event]:
@@ -357,6 +366,22 @@ class Recogniser:
             )
         )
 
+    def _tell_stranger(self, subject: _Subject, at: datetime, *, ended: bool = False) -> None:
+        """Tell of who is nobody enrolled, now and then and at the end; a picture of whoever is somebody is let go."""
+        if self._strangers is None:
+            return
+        track, match = subject.track, subject.match
+        is_stranger = subject.identity is None and match is not None and match.verdict is Verdict.REJECTED
+        self._events += self._strangers.tell(
+            track,
+            self._track_id(track),
+            subject.shots,
+            at,
+            is_stranger=is_stranger and subject.shots.are_good,
+            is_known=subject.identity is not None,
+            ended=ended,
+        )
+
     def _end(self, track: Track) -> None:
         """Close the books of ``track``: its last sighting, and that it ended."""
         subject = self._subjects.pop(track.number, None)
@@ -364,6 +389,7 @@ class Recogniser:
             return
         if subject.is_identified:
             self._sight(subject)
+        self._tell_stranger(subject, track.last_seen_at, ended=True)
         person_id = subject.identity.person_id if subject.identity else None
         # A single look is as likely a shadow as a face: it is no track that anyone should count.
         if track.detections >= self._settings.min_samples:
