@@ -144,8 +144,11 @@ def run(
         writer = MarkWriter(ledger, [sink.name for sink in sinks], on_marked)
         host = PluginHost(plugins, lambda event: _keep(event, writer))
         calibration = _calibration(embedder)
-        keeper = stack.enter_context(visitor_keeper(config, ledger_url(config, options.data), calibration, stages))
         identifier = _identifier(config, to_core(gallery), calibration)
+        url, embedder_id = ledger_url(config, options.data), embedder.info.embedder_id
+        keeper = stack.enter_context(
+            visitor_keeper(config, url, calibration, stages, identifier=identifier, embedder=embedder_id)
+        )
         changed = threading.Condition()
         budget = CpuBudget(_cpu_cores(config, len(sources)))
         feeds = []
@@ -162,7 +165,7 @@ def run(
                 stages=stages,
                 zones=zones,
                 line=camera.settings.in_out_line() if camera.settings else None,
-                strangers=Strangers(camera.id, embedder.info.embedder_id) if keeper else None,
+                strangers=Strangers(camera.id, embedder_id) if keeper else None,
             )
             feeds.append(CameraFeed(_capture(options, camera.id, source, changed), recogniser))
         workers = [DeliveryWorker(ledger, sink, zone=config.zone()) for sink in sinks]

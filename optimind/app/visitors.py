@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from optimind.config import Config
 from optimind.core.calibration import Calibration
+from optimind.core.identification import Identifier, Verdict
 from optimind.errors import StorageError
 from optimind.pipeline.stages import StageTimes
 from optimind.pipeline.visitors import PATIENCE_S, VisitorKeeper
@@ -20,11 +21,18 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def visitor_keeper(
-    config: Config, url: str, calibration: Calibration | None, stages: StageTimes
+    config: Config,
+    url: str,
+    calibration: Calibration | None,
+    stages: StageTimes,
+    *,
+    identifier: Identifier,
+    embedder: str,
 ) -> Iterator[VisitorKeeper | None]:
     """What keeps unknown people in the database ``url``; None where none are kept, and then nothing stays of others.
 
-    Raises :class:`StorageError` where the database cannot be opened.
+    Visitors whom ``identifier`` knows by now, by the vectors of ``embedder``, are visitors no longer. Raises
+    :class:`StorageError` where the database cannot be opened.
     """
     with VisitorStore(url, patience_s=PATIENCE_S) as store:
         if not config.visitors.keep_days:
@@ -33,7 +41,23 @@ def visitor_keeper(
             return
         keeper = VisitorKeeper(store, calibration, config.visitors.keep_days, stages)
         keeper.tick()
+        _forget_enrolled(store, identifier, embedder)
         yield keeper
+
+
+def _forget_enrolled(store: VisitorStore, identifier: Identifier, embedder: str) -> None:
+    """Delete who was enrolled since: by `visitors enrol` during a run, or by photographs that somebody took."""
+    try:
+        known = [
+            visitor
+            for visitor, vectors in store.vectors(embedder).items()
+            if identifier.identify(vectors).verdict is Verdict.ACCEPTED
+        ]
+        if known:
+            gone = store.forget(known)
+            log.info("%d visitors are enrolled by now and were deleted", gone.visitors)
+    except StorageError as error:
+        log.warning("it could not be looked up which visitors are enrolled by now: %s", error)
 
 
 def _forget(store: VisitorStore) -> None:

@@ -28,7 +28,11 @@ RETRY_S: Final = 10.0
 MOST_WAITING: Final = 64
 """So many tracks wait in memory while nothing can be written, with up to 1 MB of pictures each."""
 SWEEP_S: Final = 600.0
-_JPEG_QUALITY: Final = 92
+_JPEG = (
+    *(cv2.IMWRITE_JPEG_QUALITY, 95),
+    *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+)
+"""They may become photographs to recognise somebody by: little may be lost."""
 
 
 class VisitorKeeper:
@@ -173,7 +177,7 @@ class VisitorKeeper:
 
 
 def _stored(camera: str, shot: VisitorShot) -> KeptShot:
-    done, data = cv2.imencode(".jpg", shot.picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    done, data = cv2.imencode(".jpg", shot.picture, _JPEG)
     if not done:
         raise ValueError("the picture could not be written as JPEG")
     return KeptShot(camera, shot.at, shot.quality, shot.face_px, shot.vector, data.tobytes())

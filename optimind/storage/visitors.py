@@ -130,6 +130,12 @@ class VisitorStore:
                 for row in session.scalars(query.order_by(StoredShot.quality.desc(), StoredShot.shot_id))
             ]
 
+    def vectors(self, embedder: str) -> dict[int, Vectors]:
+        """The embeddings (n, dimension) of each visitor whom ``embedder`` knows."""
+        query = select(StoredVisitor.visitor_id).where(StoredVisitor.embedder == storable(embedder))
+        with self._database.reading() as session:
+            return rows.vectors_of(session, list(session.scalars(query)))
+
     def merge(self, kept_id: int, other_id: int) -> Visitor:
         """Make the two one visitor, called ``kept_id``; the days of keeping go on as they were for the later one.
 
