@@ -170,7 +170,7 @@ class VisitorKeeper:
 
     def _fail(self, error: Exception) -> None:
         text = str(error) if isinstance(error, StorageError) else f"unexpected {type(error).__name__}: {error}"
-        if text != self.error:
+        if self._failed_s is None or text != self.error:
             log.error("visitors cannot be kept: %s", text)
         self._failed_s = self._monotonic()
         self.error = text

@@ -155,6 +155,7 @@ class StoredVisit(Base):
     """One track of a visitor."""
 
     __tablename__ = "visits"
+    __table_args__ = (Index("ix_visits_last_seen_at", "last_seen_at"),)
 
     track_id: Mapped[str] = mapped_column(String(128), primary_key=True)
     visitor_id: Mapped[int] = mapped_column(

@@ -1,7 +1,7 @@
 """The rows of visitors: what is written and read of them inside a transaction of :class:`VisitorStore`."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import delete, func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from optimind.core.events import VisitorSeen
 from optimind.core.types import Vectors
@@ -75,20 +75,38 @@ class Forgotten(NamedTuple):
     pictures: int = 0
 
 
-def at_the_same_time(session: Session, tracks: Iterable[VisitorSeen | StoredVisit]) -> set[int]:
-    """The visitors who were in front of the same camera, in the same run, while one of ``tracks`` was there."""
-    found: set[int] = set()
-    for track in tracks:
-        query = select(StoredVisit.visitor_id, StoredVisit.track_id).where(
-            StoredVisit.camera == storable(track.camera),
-            StoredVisit.first_seen_at < track.last_seen_at - _AT_ONCE,
-            StoredVisit.last_seen_at > track.first_seen_at + _AT_ONCE,
-        )
-        # A recording that is run again shows the same people at the same time.
-        run = track.track_id.rpartition("-")[0]
-        rows = session.execute(query)
-        found |= {visitor for visitor, other in rows if other != track.track_id and other.rpartition("-")[0] == run}
-    return found
+def at_the_same_time(session: Session, seen: VisitorSeen) -> set[int]:
+    """The visitors who were in front of the same camera, in the same run, while ``seen`` was there."""
+    query = select(StoredVisit.visitor_id, StoredVisit.track_id).where(
+        StoredVisit.camera == storable(seen.camera),
+        StoredVisit.first_seen_at < seen.last_seen_at - _AT_ONCE,
+        StoredVisit.last_seen_at > seen.first_seen_at + _AT_ONCE,
+    )
+    run = _run_of(storable(seen.track_id))
+    return {visitor for visitor, track_id in session.execute(query) if _run_of(track_id) == run}
+
+
+def beside(session: Session, visitor_id: int, others: Sequence[int]) -> set[int]:
+    """Those of ``others`` who were in front of the same camera, in the same run, together with a visitor."""
+    own, theirs = aliased(StoredVisit), aliased(StoredVisit)
+    query = select(theirs.visitor_id, theirs.track_id, theirs.first_seen_at, theirs.last_seen_at, own).where(
+        own.visitor_id == visitor_id,
+        theirs.visitor_id.in_(others),
+        theirs.camera == own.camera,
+        theirs.first_seen_at < own.last_seen_at,
+        theirs.last_seen_at > own.first_seen_at,
+    )
+    return {
+        visitor
+        for visitor, track_id, first, last, mine in session.execute(query)
+        if _run_of(track_id) == _run_of(mine.track_id)
+        and min(last, mine.last_seen_at) - max(first, mine.first_seen_at) > _AT_ONCE
+    }
+
+
+def _run_of(track_id: str) -> str:
+    """The run and camera of a track: a recording that is run again shows the same people at the same time."""
+    return track_id.rpartition("-")[0]
 
 
 def enter(session: Session, visitor_id: int, seen: VisitorSeen, shots: Sequence[KeptShot]) -> None:
@@ -124,10 +142,10 @@ def enter(session: Session, visitor_id: int, seen: VisitorSeen, shots: Sequence[
 def prune(session: Session, visitor_id: int) -> None:
     """Let the poorest pictures go where there are too many."""
     query = select(StoredShot.shot_id).where(StoredShot.visitor_id == visitor_id)
-    best = query.order_by(StoredShot.quality.desc(), StoredShot.shot_id.desc())
-    extra = list(session.scalars(best.offset(MOST_SHOTS).limit(10 * MOST_SHOTS)))
-    if extra:
-        session.execute(delete(StoredShot).where(StoredShot.shot_id.in_(extra)), execution_options=_NO_SYNC)
+    ranked = list(session.scalars(query.order_by(StoredShot.quality.desc(), StoredShot.shot_id.desc())))
+    for start in range(MOST_SHOTS, len(ranked), 500):
+        extra = StoredShot.shot_id.in_(ranked[start : start + 500])
+        session.execute(delete(StoredShot).where(extra), execution_options=_NO_SYNC)
 
 
 def move(session: Session, visitor_id: int, to: int) -> None:

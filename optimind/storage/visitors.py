@@ -184,7 +184,7 @@ class VisitorStore:
         self._versions = there
 
     def _placed(self, session: Session, seen: VisitorSeen, index: VisitorIndex, samples: Vectors) -> Kept:
-        elsewhere = rows.at_the_same_time(session, [seen])
+        elsewhere = rows.at_the_same_time(session, seen)
         placed = index.place(samples, elsewhere=elsewhere)
         if placed.visitor is None:
             row = StoredVisitor(embedder=storable(seen.embedder), kept_at=self._clock())
@@ -192,6 +192,5 @@ class VisitorStore:
             session.flush()
             return Kept(row.visitor_id, is_new=True)
         # Two who were seen beside each other are two, however alike.
-        own = session.scalars(select(StoredVisit).where(StoredVisit.visitor_id == placed.visitor)).all()
-        beside = rows.at_the_same_time(session, own) if placed.alike else set()
+        beside = rows.beside(session, placed.visitor, placed.alike) if placed.alike else set()
         return Kept(placed.visitor, is_new=False, alike=tuple(one for one in placed.alike if one not in beside))

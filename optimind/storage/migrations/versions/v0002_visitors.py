@@ -31,6 +31,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("track_id"),
         sa.ForeignKeyConstraint(["visitor_id"], ["visitors.visitor_id"], name="fk_visits_visitor", ondelete="CASCADE"),
     )
+    op.create_index("ix_visits_last_seen_at", "visits", ["last_seen_at"])
     op.create_index("ix_visits_visitor_id", "visits", ["visitor_id"])
     op.create_table(
         "visitor_shots",
