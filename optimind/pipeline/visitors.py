@@ -120,7 +120,7 @@ class VisitorKeeper:
                     self._store.sweep(self._now() - self._keep)
                     self._swept_s = self._monotonic()
                 self._save(kept)
-        except StorageError as error:
+        except Exception as error:  # noqa: BLE001 - whatever becomes of visitors, the loop and its marks go on
             self._fail(error)
             return kept
         if self._failed_s is not None:

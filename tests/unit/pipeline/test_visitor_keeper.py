@@ -158,6 +158,19 @@ def test_a_full_disk_is_no_reason_to_stop(bench: Bench, monkeypatch: pytest.Monk
     assert bench.ids() == [1]
 
 
+def test_whatever_goes_wrong_with_visitors_the_loop_goes_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a mistake")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.store, "sweep", broken)
+        assert bench.take(make_seen(1), ended()) == [None]
+    assert bench.keeper.error == "unexpected ZeroDivisionError: a mistake"
+    bench.wait(RETRY_S)
+    bench.keeper.tick()
+    assert bench.ids() == [1]
+
+
 def test_one_that_cannot_be_kept_does_not_hold_up_the_others(bench: Bench) -> None:
     broken = make_seen(1, 1)
     shot = replace(broken.shots[0], picture=np.empty((0, 0, 3), np.uint8))
