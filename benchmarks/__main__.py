@@ -13,7 +13,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cameras, classroom, encoding, engines, identification, live, pad, search, soak, tracking
+from benchmarks import (
+    cameras,
+    classroom,
+    encoding,
+    engines,
+    identification,
+    live,
+    pad,
+    search,
+    soak,
+    tracking,
+    visitors,
+)
 from benchmarks.baseline import below_full_baseline
 
 HERE = Path(__file__).resolve().parent
@@ -29,6 +41,7 @@ ALL = {
     "cameras": cameras,
     "tracking": tracking,
     "pad": pad,
+    "visitors": visitors,
 }
 LONG = {"soak": soak}
 """Run only when named."""

@@ -27,9 +27,14 @@ def in_half_b(name: str) -> bool:
 
 
 def embeddings(
-    faces: Path, engine: tuple[Detector, Embedder], wanted: Callable[[str], bool], *, at_least: int = 1
+    faces: Path,
+    engine: tuple[Detector, Embedder],
+    wanted: Callable[[str], bool],
+    *,
+    at_least: int = 1,
+    at_most: int = AT_MOST,
 ) -> People:
-    """One embedding a photograph, of the people who are ``wanted`` and have ``at_least`` photographs."""
+    """One embedding for each of ``at_most`` photographs of those who are ``wanted`` and have ``at_least``."""
     detector, embedder = engine
     folders = [folder for folder in sorted(faces.iterdir()) if wanted(folder.name)]
     people: People = {}
@@ -38,7 +43,7 @@ def embeddings(
         if len(photographs) < at_least:
             continue
         found = []
-        for photograph in photographs[:AT_MOST]:
+        for photograph in photographs[:at_most]:
             try:
                 image = read_photograph(photograph.read_bytes(), photograph.name).image
             except UnreadableError:

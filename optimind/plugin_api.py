@@ -21,7 +21,16 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from optimind.core.calibration import Calibration
-from optimind.core.events import AttendanceMarked, AttendanceStatus, Event, LineCrossed, Sighting, TrackEnded
+from optimind.core.events import (
+    AttendanceMarked,
+    AttendanceStatus,
+    Event,
+    LineCrossed,
+    Sighting,
+    TrackEnded,
+    VisitorSeen,
+    VisitorShot,
+)
 from optimind.core.pose import frontality_in
 from optimind.core.presentation import PadState, PadVerdict
 from optimind.core.registers import session_date
@@ -74,6 +83,8 @@ __all__ = [
     "TrackEnded",
     "UsageError",
     "Vectors",
+    "VisitorSeen",
+    "VisitorShot",
     "calibration_of",
     "installed_model",
     "mask_url",

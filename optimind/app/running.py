@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from optimind.app.cameras import cameras_of, source_from
 from optimind.app.presentation import configured_check, presentation_of
+from optimind.app.visitors import visitor_keeper
 from optimind.config import Config, sqlite_url
 from optimind.core.calibration import Calibration
 from optimind.core.identification import IdentificationLimits, Identifier
@@ -36,9 +37,12 @@ from optimind.pipeline.recogniser import Recogniser, RecogniserSettings
 from optimind.pipeline.replay import Replay
 from optimind.pipeline.stages import StageTimes
 from optimind.pipeline.standing import Standing
+from optimind.pipeline.strangers import Strangers
 from optimind.pipeline.summary import attention, summarise
+from optimind.pipeline.visitors import VisitorKeeper
 from optimind.plugin_api import (
     AttendanceMarked,
+    Embedder,
     Event,
     Plugin,
     PluginContext,
@@ -141,14 +145,12 @@ def run(
         ledger = stack.enter_context(open_ledger(ledger_url(config, options.data)))
         writer = MarkWriter(ledger, [sink.name for sink in sinks], on_marked)
         host = PluginHost(plugins, lambda event: _keep(event, writer))
-        calibration = embedder.calibration()
-        if calibration is None:
-            log.warning(
-                "no calibration for %s: the limit is the plain distance recognition.max_distance, and recognition.fpir "
-                "is not used; mend: optimind models calibrate --faces DIR",
-                embedder.info.embedder_id,
-            )
+        calibration = _calibration(embedder)
         identifier = _identifier(config, to_core(gallery), calibration)
+        url, embedder_id = ledger_url(config, options.data), embedder.info.embedder_id
+        keeper = stack.enter_context(
+            visitor_keeper(config, url, calibration, stages, identifier=identifier, embedder=embedder_id)
+        )
         changed = threading.Condition()
         budget = CpuBudget(_cpu_cores(config, len(sources)))
         feeds = []
@@ -166,23 +168,27 @@ def run(
                 zones=zones,
                 line=camera.settings.in_out_line() if camera.settings else None,
                 presentation=presentation_of(check, stages),
+                strangers=Strangers(camera.id, embedder_id) if keeper else None,
             )
             feeds.append(CameraFeed(_capture(options, camera.id, source, changed), recogniser))
         workers = [DeliveryWorker(ledger, sink, zone=config.zone()) for sink in sinks]
         people: set[str] = set()
-        standing = Standing(feeds=feeds, stages=stages, delays=delays, people=people, workers=workers, marks=writer)
+        standing = Standing(
+            feeds=feeds, stages=stages, delays=delays, people=people, workers=workers, marks=writer, visitors=keeper
+        )
         stack.enter_context(_metrics(config, standing))
-        for worker in workers:
-            stack.callback(worker.stop)
-            worker.start()
+        _start(workers, stack)
 
         def dispatch(events: Sequence[Event]) -> None:
             people.update(event.person_id for event in events if isinstance(event, Sighting))
+            known = keeper.take(events) if keeper else events
             with stages.measure("plugins"):
-                host.dispatch(events)
+                host.dispatch(known)
 
         def tick() -> None:
             writer.retry()
+            if keeper:
+                keeper.tick()
             on_tick(standing)
 
         loop = Loop(
@@ -202,11 +208,7 @@ def run(
             loop.run()
         finally:
             seconds, cpu_s = time.monotonic() - began_s, time.process_time() - cpu_began_s
-            # Whatever ended the loop, what was seen is said, saved and sent.
-            host.close()
-            writer.retry(now=True)
-            for worker in workers:
-                worker.flush(_FLUSH_S)
+            _finish(host, writer, keeper, workers)
         return RunResult(
             summary=summarise(
                 feeds,
@@ -219,8 +221,9 @@ def run(
                 plugins=host.states,
                 engine=engine.name,
                 min_face_px=engine.min_face_px,
+                visitors=keeper,
             ),
-            attention=attention(feeds, host.states, workers, stopped=stop.is_set()),
+            attention=attention(feeds, host.states, workers, stopped=stop.is_set(), visitors=keeper),
             unsaved=writer.unsaved,
             ledger_error=writer.error,
             # A run that somebody stopped before a slow camera had answered has not failed.
@@ -232,6 +235,35 @@ def run(
 def _keep(event: Event, writer: MarkWriter) -> None:
     if isinstance(event, AttendanceMarked):
         writer.write(event)
+
+
+def _calibration(embedder: Embedder) -> Calibration | None:
+    calibration = embedder.calibration()
+    if calibration is None:
+        log.warning(
+            "no calibration for %s: the limit is the plain distance recognition.max_distance, and recognition.fpir "
+            "is not used; mend: optimind models calibrate --faces DIR",
+            embedder.info.embedder_id,
+        )
+    return calibration
+
+
+def _finish(
+    host: PluginHost, writer: MarkWriter, keeper: VisitorKeeper | None, workers: Sequence[DeliveryWorker]
+) -> None:
+    """Whatever ended the loop, what was seen is said, saved and sent."""
+    host.close()
+    writer.retry(now=True)
+    if keeper:
+        keeper.finish()
+    for worker in workers:
+        worker.flush(_FLUSH_S)
+
+
+def _start(workers: Sequence[DeliveryWorker], stack: ExitStack) -> None:
+    for worker in workers:
+        stack.callback(worker.stop)
+        worker.start()
 
 
 def _metrics(config: Config, standing: Standing) -> AbstractContextManager[None]:

@@ -16,6 +16,7 @@ _COMMANDS = {
     "attendance": "optimind.cli.attendance:attendance",
     "evaluate": "optimind.cli.evaluate:evaluate",
     "placement": "optimind.cli.placement:placement",
+    "visitors": "optimind.cli.visitors:app",
     "plugins": "optimind.cli.extensions:app",
     "config": "optimind.cli.config:app",
     "models": "optimind.cli.models:app",

@@ -26,6 +26,7 @@ from optimind.config.database_url import anchored_url, sqlite_url
 from optimind.config.document import Document, KeyPath, key_text
 from optimind.config.section import Section, no_truth, written_or_kept
 from optimind.config.validation import SettingsModel, validate
+from optimind.config.visitors import VisitorSettings
 from optimind.config.wording import closest, did_you_mean, is_secret_key
 from optimind.config.zones import known_zones, local_zone, zone_of
 from optimind.errors import ConfigError
@@ -193,6 +194,7 @@ class Config(Section):
     detection: DetectionSettings = DetectionSettings()
     recognition: RecognitionSettings = RecognitionSettings()
     pad: Annotated[dict[str, Any], BeforeValidator(_pad)] = Field(default_factory=dict)
+    visitors: VisitorSettings = VisitorSettings()
     display: DisplaySettings = DisplaySettings()
     metrics: MetricsSettings = MetricsSettings()
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"

@@ -6,13 +6,25 @@ Every event is immutable and knows when (``at``, aware UTC) and where (``camera`
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
-from optimind.core.types import require_aware
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["AttendanceMarked", "AttendanceStatus", "Event", "LineCrossed", "Sighting", "TrackEnded"]
+from optimind.core.types import Image, require_aware
+
+__all__ = [
+    "AttendanceMarked",
+    "AttendanceStatus",
+    "Event",
+    "LineCrossed",
+    "Sighting",
+    "TrackEnded",
+    "VisitorSeen",
+    "VisitorShot",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +88,49 @@ class LineCrossed(Event):
     track_id: str
     person_id: str | None
     direction: Literal["in", "out"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VisitorShot:
+    """One good picture of somebody whom nobody enrolled.
+
+    ``vector`` (dimension,) float64 is its embedding, ``picture`` (height, width, 3) BGR the face with as much around
+    it again, ``face_px`` the face's width in it, ``quality`` 0-1, higher is better. Its repr shows neither of the first
+    two.
+    """
+
+    at: datetime
+    vector: NDArray[np.float64] = field(repr=False)
+    picture: Image = field(repr=False)
+    face_px: float
+    quality: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisitorSeen(Event):
+    """Somebody whom nobody enrolled was seen: enough good pictures, and like nobody in the gallery.
+
+    Sent only where ``visitors.keep_days`` is above 0: when the track ends (``ended``), and of one that stays, after
+    half a minute and every few minutes; each replaces the earlier ones with the same ``track_id``. ``samples`` is how
+    many pictures decided it, ``shots`` the best of them. ``visitor_id`` is which of the visitors it is, the same one
+    whenever that person comes again, or None where the visitor could not be kept. Its repr shows no face and no vector.
+    """
+
+    track_id: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    embedder: str
+    samples: int
+    shots: tuple[VisitorShot, ...] = field(repr=False)
+    ended: bool
+    visitor_id: int | None = None
+
+    def __post_init__(self) -> None:
+        Event.__post_init__(self)
+        require_aware(self.first_seen_at, "VisitorSeen.first_seen_at")
+        require_aware(self.last_seen_at, "VisitorSeen.last_seen_at")
+        if self.last_seen_at < self.first_seen_at:
+            raise ValueError("a visitor cannot leave before they come")
 
 
 class AttendanceStatus(enum.StrEnum):

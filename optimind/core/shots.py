@@ -65,7 +65,7 @@ def quality_of(
     return quality if frontality is None else quality * _term(frontality, *_FRONTALITY)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
 class Shot:
     """One picture of a track: when it was taken, its embedding (dimension,) float64, and its quality."""
 

@@ -17,7 +17,7 @@ from optimind.gallery.photographs import LONGER_SIDE_PX, UnreadableError, read_b
 from optimind.gallery.quality import MIN_FACE_PX, Refusal, judge
 from optimind.plugin_api import Detector, Embedder
 
-__all__ = ["look_at"]
+__all__ = ["look_at", "look_into"]
 
 GLANCES_PX = (121, 200, 480)
 """The longer sides of the first, quick looks. A portrait's face is found in the first of them, in a quarter of the time
@@ -35,11 +35,18 @@ def look_at(path: str, detector: Detector, embedder: Embedder) -> Outcome:
 
     ``detector`` must find faces from :data:`~optimind.gallery.quality.MIN_FACE_PX`. What the engine raises passes.
     """
-    sha256 = ""
     try:
         data = read_bytes(path)
-        sha256 = hashlib.sha256(data).hexdigest()
-        picture = read_photograph(data, path)
+    except UnreadableError as error:
+        return Outcome("", "", "unreadable", str(error))
+    return look_into(data, path, detector, embedder)
+
+
+def look_into(data: bytes, file: str, detector: Detector, embedder: Embedder) -> Outcome:
+    """As :func:`look_at`, of an image file's bytes; ``file`` is its name, for the advice given."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    try:
+        picture = read_photograph(data, file)
     except UnreadableError as error:
         return Outcome(sha256, "", "unreadable", str(error))
     seen = judge(picture.image, _find(picture.image, detector), picture.reduction)

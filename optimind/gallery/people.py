@@ -9,7 +9,7 @@ from dataclasses import replace
 from optimind.gallery.format import GalleryFile, Sample
 from optimind.gallery.report import EncodeWarning
 
-__all__ = ["imported_dropped", "join_imported", "people_removed"]
+__all__ = ["imported_dropped", "join_imported", "name_key", "people_removed"]
 
 
 def join_imported(imported: Iterable[Sample], people: Iterable[tuple[str, str]]) -> list[Sample]:
@@ -21,10 +21,10 @@ def join_imported(imported: Iterable[Sample], people: Iterable[tuple[str, str]])
     names = dict(people)
     ids: dict[str, set[str]] = {}
     for person_id, name in names.items():
-        ids.setdefault(_key(name), set()).add(person_id)
+        ids.setdefault(name_key(name), set()).add(person_id)
     joined = []
     for sample in imported:
-        same = {sample.person_id} if sample.person_id in names else ids.get(_key(sample.name), set())
+        same = {sample.person_id} if sample.person_id in names else ids.get(name_key(sample.name), set())
         if len(same) == 1:
             (person_id,) = same
             joined.append(replace(sample, person_id=person_id, name=names[person_id]))
@@ -63,11 +63,11 @@ def imported_dropped(old: GalleryFile | None, new: GalleryFile) -> list[EncodeWa
 def _gone(old: GalleryFile, new: GalleryFile, *, imported: bool) -> dict[str, str]:
     """Names by id. An imported person who is enrolled under another id is not gone."""
     ids = {s.person_id for s in new.samples}
-    names = {_key(s.name) for s in new.samples} if imported else set()
+    names = {name_key(s.name) for s in new.samples} if imported else set()
     return {
         s.person_id: s.name
         for s in old.samples
-        if (not s.file) is imported and s.person_id not in ids and _key(s.name) not in names
+        if (not s.file) is imported and s.person_id not in ids and name_key(s.name) not in names
     }
 
 
@@ -75,5 +75,6 @@ def _comparable(old: GalleryFile, new: GalleryFile) -> bool:
     return (old.embedder, old.dimension) == (new.embedder, new.dimension)
 
 
-def _key(name: str) -> str:
+def name_key(name: str) -> str:
+    """What of a name counts when two are compared: neither case nor underscores."""
     return " ".join(unicodedata.normalize("NFC", name).replace("_", " ").casefold().split())

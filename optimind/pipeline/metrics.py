@@ -17,6 +17,7 @@ from optimind.pipeline.replay import State
 from optimind.pipeline.stages import StageTimes
 from optimind.pipeline.standing import Standing
 from optimind.pipeline.summary import peak_rss_mb
+from optimind.pipeline.visitors import VisitorKeeper
 
 __all__ = ["RunCollector", "serving"]
 
@@ -65,6 +66,7 @@ class RunCollector(Collector):
             "optimind_marks_waiting", "Marks that are not in the ledger yet.", len(standing.marks.unsaved)
         )
         yield from _outbox(standing)
+        yield from _visitors(standing.visitors)
         yield GaugeMetricFamily(
             "optimind_peak_memory_bytes", "The most memory the process has had.", peak_rss_mb() * (1 << 20)
         )
@@ -110,6 +112,14 @@ def _outbox(standing: Standing) -> Iterator[Metric]:
         delivered.add_metric([worker.sink.name], status["delivered"])
         failures.add_metric([worker.sink.name], status["failures"])
     yield from (pending, delivered, failures)
+
+
+def _visitors(keeper: VisitorKeeper | None) -> Iterator[Metric]:
+    """Nothing where unknown people are not kept. The visits may become fewer: one may turn out to be enrolled."""
+    if keeper is not None:
+        yield GaugeMetricFamily("optimind_visits_kept", "Visits of unknown people kept in this run.", keeper.visits)
+        yield CounterMetricFamily("optimind_visits_dropped", "Visits that could not be kept.", keeper.dropped)
+        yield GaugeMetricFamily("optimind_visits_waiting", "Visits that are not in the database yet.", keeper.waiting)
 
 
 @contextmanager

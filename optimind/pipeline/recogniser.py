@@ -22,6 +22,7 @@ from optimind.gallery.quality import sharpness
 from optimind.pipeline.looking import Looker
 from optimind.pipeline.presentation import Presentation
 from optimind.pipeline.stages import StageTimes
+from optimind.pipeline.strangers import Strangers
 from optimind.plugin_api import Embedder, Event, LineCrossed, Sighting, TrackEnded
 
 __all__ = ["Recogniser", "RecogniserSettings", "TrackView", "Wanted"]
@@ -92,6 +93,7 @@ class _Looked:
     quality: NDArray[np.float64]
     rows: list[int]
     unchanged: list[_Subject]
+    wanted: Wanted | None
 
 
 class Recogniser:
@@ -99,6 +101,7 @@ class Recogniser:
 
     ``run_id`` makes the ids of tracks and sightings unique over restarts. ``zones`` name the seat or door of a
     sighting, and who crosses ``line`` is told. ``presentation`` says whose face may be a picture; None: nobody asks.
+    Where there are ``strangers``, who is nobody enrolled is told as well.
     """
 
     def __init__(
@@ -114,6 +117,7 @@ class Recogniser:
         zones: Zones = Zones(),  # noqa: B008 - it cannot be changed
         line: Line | None = None,
         presentation: Presentation | None = None,
+        strangers: Strangers | None = None,
     ) -> None:
         self._camera = camera
         self._looker = looker
@@ -125,6 +129,7 @@ class Recogniser:
         self._zones = zones
         self._line = line
         self.presentation = presentation
+        self._strangers = strangers
         self._size = (1, 1)
         self._tracker = Tracker()
         self._subjects: dict[int, _Subject] = {}
@@ -145,8 +150,8 @@ class Recogniser:
     def look(self, frame: Frame) -> Wanted | None:
         """Look at ``frame`` where that is due, and say which faces to embed for :meth:`conclude`; None for none."""
         self._looked = None
-        wanted = {number for number, subject in self._subjects.items() if self._wants_looks(subject)}
-        look = self._looker.look(frame, self._tracker.tracks, wanted=wanted)
+        unknown = {number for number, subject in self._subjects.items() if self._wants_looks(subject)}
+        look = self._looker.look(frame, self._tracker.tracks, wanted=unknown)
         if look is None:
             self._check_presentation(frame)
             return None
@@ -168,8 +173,9 @@ class Recogniser:
             quality = _quality_of(frame.image, look.faces)
         rows = self._wanted(subjects, quality, frame.captured_at)
         unchanged = [self._subjects[track.number] for track in kept if track not in tracks]
-        self._looked = _Looked(frame.captured_at, subjects, quality, rows, unchanged)
-        return Wanted(frame.image, look.faces[np.array(rows)]) if rows else None
+        wanted = Wanted(frame.image, look.faces[np.array(rows)]) if rows else None
+        self._looked = _Looked(frame.captured_at, subjects, quality, rows, unchanged, wanted)
+        return wanted
 
     def conclude(self, vectors: Vectors | None) -> list[Event]:
         """Take the embeddings of what the last look wanted (None where it wanted none); return what happened."""
@@ -178,12 +184,16 @@ class Recogniser:
             return self._drain()
         if vectors is not None:
             with self._stages.measure("identify"):
-                for row, vector in zip(looked.rows, vectors, strict=True):
-                    self._learn(looked.subjects[row], Shot(looked.at, vector, float(looked.quality[row])))
+                for number, (row, vector) in enumerate(zip(looked.rows, vectors, strict=True)):
+                    shot = Shot(looked.at, vector, float(looked.quality[row]))
+                    if self._strangers is not None and looked.wanted and looked.subjects[row].identity is None:
+                        self._strangers.picture(shot, looked.wanted.image, looked.wanted.faces.xyxy[number])
+                    self._learn(looked.subjects[row], shot)
         for subject in (*looked.subjects, *looked.unchanged):
             if subject.track.number in self._subjects:
                 self._watch_line(self._subjects[subject.track.number], looked.at)
                 self._report(self._subjects[subject.track.number], looked.at)
+                self._tell_stranger(self._subjects[subject.track.number], looked.at)
         return self._drain()
 
     def finish(self) -> list[Event]:
@@ -384,6 +394,22 @@ class Recogniser:
             )
         )
 
+    def _tell_stranger(self, subject: _Subject, at: datetime, *, ended: bool = False) -> None:
+        """Tell of who is nobody enrolled, now and then and at the end; a picture of whoever is somebody is let go."""
+        if self._strangers is None:
+            return
+        track, match = subject.track, subject.match
+        is_stranger = subject.identity is None and match is not None and match.verdict is Verdict.REJECTED
+        self._events += self._strangers.tell(
+            track,
+            self._track_id(track),
+            subject.shots,
+            at,
+            is_stranger=is_stranger and subject.shots.are_good,
+            is_known=subject.identity is not None,
+            ended=ended,
+        )
+
     def _end(self, track: Track) -> None:
         """Close the books of ``track``: its last sighting, and that it ended."""
         subject = self._subjects.pop(track.number, None)
@@ -391,6 +417,7 @@ class Recogniser:
             return
         if subject.is_identified:
             self._sight(subject)
+        self._tell_stranger(subject, track.last_seen_at, ended=True)
         person_id = subject.identity.person_id if subject.identity else None
         # A single look is as likely a shadow as a face: it is no track that anyone should count.
         if track.detections >= self._settings.min_samples:

@@ -12,6 +12,7 @@ from optimind.pipeline.host import PluginState
 from optimind.pipeline.looking import STARVED_S
 from optimind.pipeline.loop import CameraFeed
 from optimind.pipeline.stages import StageTimes
+from optimind.pipeline.visitors import VisitorKeeper
 
 __all__ = ["attention", "peak_rss_mb", "summarise"]
 
@@ -28,6 +29,7 @@ def summarise(
     plugins: Sequence[PluginState],
     engine: str,
     min_face_px: int,
+    visitors: VisitorKeeper | None = None,
 ) -> dict[str, Any]:
     """Build the summary. ``seconds`` is how long the loop ran, in real time, ``cpu_s`` the processor time it used.
 
@@ -65,7 +67,15 @@ def summarise(
             for state in plugins
         },
         "sinks": {worker.sink.name: worker.status() for worker in workers},
+        "visitors": _visitors(visitors),
     }
+
+
+def _visitors(keeper: VisitorKeeper | None) -> dict[str, Any]:
+    """What was kept of unknown people: ``visits``, of ``distinct`` visitors, and how many were ``dropped``."""
+    if keeper is None:
+        return {"on": False, "visits": 0, "distinct": 0, "dropped": 0}
+    return {"on": True, "visits": keeper.visits, "distinct": keeper.visitors, "dropped": keeper.dropped}
 
 
 def _detection(
@@ -103,7 +113,12 @@ def _detection(
 
 
 def attention(
-    feeds: Sequence[CameraFeed], plugins: Sequence[PluginState], workers: Sequence[DeliveryWorker], *, stopped: bool
+    feeds: Sequence[CameraFeed],
+    plugins: Sequence[PluginState],
+    workers: Sequence[DeliveryWorker],
+    *,
+    stopped: bool,
+    visitors: VisitorKeeper | None = None,
 ) -> list[str]:
     """Say in sentences what needs a person: lost cameras, damaged recordings, failing plugins, rows that wait.
 
@@ -123,6 +138,8 @@ def attention(
         if status["pending"]:
             why = f": {status['last_error']}" if status["last_error"] else ""
             found.append(f"sink {worker.sink.name}: {status['pending']} rows wait in the outbox{why}")
+    if visitors is not None and (trouble := visitors.trouble()):
+        found.append(f"visitors: {trouble}")
     return found
 
 

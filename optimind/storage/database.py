@@ -40,7 +40,7 @@ _MENDS = {
     "SQLITE_READONLY": ("it may not be written", "let the user that runs OptiMind write the file and its folder"),
     "SQLITE_NOTADB": ("it is no SQLite database", "move that file away, or correct storage: url: in config.yaml"),
     "SQLITE_CORRUPT": ("it is damaged", "move it away and restore the newest backup (docs/register.md)"),
-    "SQLITE_BUSY": (f"another program kept it locked for {_BUSY_S} seconds", "close the program that has it open"),
+    "SQLITE_BUSY": ("another program kept it locked", "close the program that has it open"),
     "SQLITE_CANTOPEN": ("it cannot be opened", "check that the folder exists and may be read and written"),
     "SQLITE_PERM": ("its permissions forbid it", "let the user that runs OptiMind read and write the file"),
 }
@@ -52,12 +52,14 @@ class Database:
     ``place`` names it in messages, without a password; ``path`` is the file of an SQLite database, else None.
     """
 
-    def __init__(self, url: str, *, create: bool = True) -> None:
+    def __init__(self, url: str, *, create: bool = True, patience_s: float | None = None) -> None:
         """Open ``url``, creating what is missing. Raises :class:`StorageError`, which says how to mend it.
 
-        Without ``create`` a missing SQLite file is not made, but raises :class:`UsageError`.
+        Without ``create`` a missing SQLite file is not made, but raises :class:`UsageError`. ``patience_s`` is how long
+        to wait for another program that writes (None: as long as a mark may).
         """
         parsed = _parsed(url)
+        self._patience_s = _BUSY_S if patience_s is None else patience_s
         self.path = _file_of(parsed)
         self._read_only = parsed.query.get("mode") == "ro"
         if self.path is None:
@@ -114,8 +116,21 @@ class Database:
         finally:
             lock.release()
 
+    def scrub(self) -> bool:
+        """Take what was deleted out of the files beside an SQLite database as well; False where a reader is in the way.
+
+        Deleted rows are overwritten in the file itself when they are deleted. Raises :class:`StorageError`.
+        """
+        if self.path is None:
+            return True
+        with self._explained("written"), self._engine.connect() as connection:
+            cursor = connection.connection.cursor()
+            (busy, _, _) = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            cursor.close()
+        return not busy
+
     def _connectable(self, url: URL) -> Engine:
-        arguments: dict[str, Any] = {"timeout": _BUSY_S} if self.path is not None else {}
+        arguments: dict[str, Any] = {"timeout": self._patience_s} if self.path is not None else {}
         try:
             engine = create_engine(url, connect_args=arguments, pool_pre_ping=self.path is None)
         except (NoSuchModuleError, ImportError) as error:
@@ -283,7 +298,7 @@ def _set_up_connection(connection: Any, _record: object) -> None:
     # The driver would begin transactions on its own, and too late: _begin does it.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 

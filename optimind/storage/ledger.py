@@ -19,7 +19,7 @@ from optimind.storage.database import Database
 from optimind.storage.outbox import Outbox, as_row
 from optimind.storage.tables import OutboxEntry, Record, StoredSighting
 
-__all__ = ["Ledger", "open_ledger"]
+__all__ = ["Ledger", "open_ledger", "storable"]
 
 _SOURCE = "camera"
 _ATTEMPTS = 3
@@ -102,7 +102,7 @@ class Ledger:
         """Return the records of ``session`` and ``date`` (None: of all), ordered by date, session, name and person."""
         query = select(Record)
         if session is not None:
-            query = query.where(Record.session == _storable(session))
+            query = query.where(Record.session == storable(session))
         if date is not None:
             query = query.where(Record.date == date)
         with self._database.reading() as transaction:
@@ -132,7 +132,7 @@ class Ledger:
         return as_row(record)
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Write out the lone surrogates that an undecodable file name leaves in a text: no database takes them."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -142,14 +142,14 @@ def _new_record(key: str, mark: AttendanceMarked, now: dt.datetime) -> Record:
     return Record(
         record_id=key,
         date=mark.date,
-        session=_storable(mark.session),
-        person_id=_storable(sighting.person_id),
-        name=_storable(sighting.name),
+        session=storable(mark.session),
+        person_id=storable(sighting.person_id),
+        name=storable(sighting.name),
         status=str(mark.status),
         first_seen_at=sighting.first_seen_at,
         last_seen_at=sighting.last_seen_at,
         seconds_seen=0.0,
-        camera=_storable(sighting.camera),
+        camera=storable(sighting.camera),
         similarity=sighting.similarity,
         margin=sighting.margin,
         source=_SOURCE,
@@ -166,16 +166,16 @@ def _keep_sighting(session: Session, key: str, sighting: Sighting) -> bool:
     """
     columns = StoredSighting.__table__.columns
     values = {
-        "sighting_id": _storable(sighting.sighting_id),
+        "sighting_id": storable(sighting.sighting_id),
         "record_id": key,
-        "camera": _storable(sighting.camera),
+        "camera": storable(sighting.camera),
         "first_seen_at": sighting.first_seen_at,
         "last_seen_at": sighting.last_seen_at,
         "similarity": sighting.similarity,
         "margin": sighting.margin,
         "samples": sighting.samples,
-        "embedder": _storable(sighting.embedder),
-        "suspicion": _storable(sighting.suspicion),
+        "embedder": storable(sighting.embedder),
+        "suspicion": storable(sighting.suspicion),
     }
     mine = (columns.record_id == key, columns.sighting_id == values["sighting_id"])
     stored = session.execute(select(columns.last_seen_at, columns.suspicion).where(*mine)).one_or_none()
@@ -212,7 +212,7 @@ def _recompute(session: Session, record: Record, mark: AttendanceMarked) -> None
     record.seconds_seen = seconds_seen((first, last) for first, last, _ in seen)
     record.camera, record.similarity, record.margin = best
     status = AttendanceStatus.NEEDS_REVIEW if any(suspected for _, _, suspected in seen) else mark.status
-    record.name, record.status = _storable(mark.sighting.name), str(status)
+    record.name, record.status = storable(mark.sighting.name), str(status)
 
 
 def _enter(session: Session, record: Record, sinks: Sequence[str], now: dt.datetime) -> None:

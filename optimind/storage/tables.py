@@ -2,18 +2,42 @@
 
 ``records`` is what a register shows: one row a person, session and date. ``sightings`` is the evidence, the newest
 state of each. ``outbox`` says, for each sink, which version of a record it must get and which it has.
+
+``visitors`` are people whom nobody enrolled, where they are kept: ``visits`` are their tracks, ``visitor_shots`` the
+best pictures of them. Nothing in these three refers to the register, and nothing in the register to them.
 """
 
 from datetime import UTC, date, datetime
 from typing import Any
 
-from sqlalchemy import Date, DateTime, Dialect, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import (
+    Date,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 from optimind.core.types import require_aware
 
-__all__ = ["Base", "OutboxEntry", "Record", "StoredSighting", "UtcDateTime"]
+__all__ = [
+    "Base",
+    "OutboxEntry",
+    "Record",
+    "StoredShot",
+    "StoredSighting",
+    "StoredVisit",
+    "StoredVisitor",
+    "UtcDateTime",
+]
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -34,7 +58,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 class Base(DeclarativeBase):
     """All tables of the ledger."""
 
-    type_annotation_map = {datetime: UtcDateTime, date: Date, float: Float(53), int: Integer}  # noqa: RUF012 - SQLAlchemy's own name and form
+    type_annotation_map = {datetime: UtcDateTime, date: Date, float: Float(53), int: Integer, bytes: LargeBinary}  # noqa: RUF012 - SQLAlchemy's own name and form
 
 
 class Record(Base):
@@ -108,3 +132,54 @@ class OutboxEntry(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str | None] = mapped_column(Text, default=None)
     delivered_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+class StoredVisitor(Base):
+    """Somebody whom nobody enrolled. ``version`` rises with every change; ``embedder`` made all of the vectors.
+
+    ``kept_at`` is when something of them was kept last, by this machine's clock and not by the recording's: the days of
+    keeping count from it.
+
+    A number is never given twice: who writes one down must not meet somebody else under it later.
+    """
+
+    __tablename__ = "visitors"
+    __table_args__ = (Index("ix_visitors_kept_at", "kept_at"), {"sqlite_autoincrement": True})
+
+    visitor_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    embedder: Mapped[str] = mapped_column(Text)
+    kept_at: Mapped[datetime]
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class StoredVisit(Base):
+    """One track of a visitor."""
+
+    __tablename__ = "visits"
+    __table_args__ = (Index("ix_visits_last_seen_at", "last_seen_at"),)
+
+    track_id: Mapped[str] = mapped_column(String(128), primary_key=True)
+    visitor_id: Mapped[int] = mapped_column(
+        ForeignKey("visitors.visitor_id", ondelete="CASCADE", name="fk_visits_visitor"), index=True
+    )
+    camera: Mapped[str] = mapped_column(Text)
+    first_seen_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+
+
+class StoredShot(Base):
+    """One picture of a visitor: a JPEG, and its embedding as little-endian float64."""
+
+    __tablename__ = "visitor_shots"
+
+    shot_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    visitor_id: Mapped[int] = mapped_column(
+        ForeignKey("visitors.visitor_id", ondelete="CASCADE", name="fk_visitor_shots_visitor"), index=True
+    )
+    track_id: Mapped[str] = mapped_column(String(128), index=True)
+    camera: Mapped[str] = mapped_column(Text)
+    taken_at: Mapped[datetime]
+    quality: Mapped[float]
+    face_px: Mapped[float]
+    vector: Mapped[bytes]
+    picture: Mapped[bytes]

@@ -90,6 +90,13 @@ def standing(**changes: Any) -> Standing:
     return Standing(**{**given, **changes})
 
 
+@dataclass
+class Keeper:
+    visits: int = 8
+    dropped: int = 1
+    waiting: int = 2
+
+
 def text_of(run: Standing) -> str:
     registry = CollectorRegistry()
     registry.register(RunCollector(run))
@@ -189,3 +196,10 @@ def test_an_impossible_address_says_what_to_do(address: str, free_port: int) -> 
     with pytest.raises(OptiMindError, match="cannot be served") as caught, serving(standing(), address, free_port):
         pass
     assert "metrics.address" in caught.value.mend
+
+
+def test_visits_of_unknown_people_are_counted_where_they_are_kept() -> None:
+    assert "visits" not in text_of(standing())
+    told = samples_of(text_of(standing(visitors=Keeper())))
+    names = ("visits_kept", "visits_dropped_total", "visits_waiting")
+    assert [told[f"optimind_{name}", ()] for name in names] == [8, 1, 2]

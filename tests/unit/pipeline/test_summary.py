@@ -214,3 +214,44 @@ def test_a_starved_camera_is_told_of_beside_all_else() -> None:
     assert "detection.cpu_cores" in starved
     [often] = attention(feeds(Looked(starved=7)), [], [], stopped=False)  # type: ignore[arg-type]  # stand in
     assert often.startswith("camera c0: 7 times there was")
+
+
+@dataclass
+class Keeper:
+    visits: int = 5
+    visitors: int = 3
+    dropped: int = 0
+
+    def trouble(self) -> str:
+        return "2 visits were lost" if self.dropped else ""
+
+
+@pytest.mark.parametrize(
+    ("keeper", "told", "sentences"),
+    [
+        pytest.param(None, {"on": False, "visits": 0, "distinct": 0, "dropped": 0}, [], id="off"),
+        pytest.param(Keeper(), {"on": True, "visits": 5, "distinct": 3, "dropped": 0}, [], id="all is well"),
+        pytest.param(
+            Keeper(dropped=2),
+            {"on": True, "visits": 5, "distinct": 3, "dropped": 2},
+            ["visitors: 2 visits were lost"],
+            id="some were lost",
+        ),
+    ],
+)
+def test_what_was_kept_of_unknown_people(keeper: Keeper | None, told: dict[str, Any], sentences: list[str]) -> None:
+    found = summarise(
+        [],
+        StageTimes(),
+        StageTimes(),
+        [],
+        seconds=1.0,
+        cpu_s=0.5,
+        workers=[],
+        plugins=[],
+        engine="dlib",
+        min_face_px=45,
+        visitors=keeper,  # type: ignore[arg-type]  # stands in
+    )
+    assert found["visitors"] == told
+    assert attention([], [], [], stopped=False, visitors=keeper) == sentences  # type: ignore[arg-type]  # as above

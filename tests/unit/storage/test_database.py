@@ -119,6 +119,8 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> 
         row = ledger.record(make_mark(), ["sheets"])
     connection = sqlite3.connect(tmp_path / "l.db")
     connection.execute("ALTER TABLE sightings DROP COLUMN suspicion")
+    for table in ("visitor_shots", "visits", "visitors"):
+        connection.execute(f"DROP TABLE {table}")
     connection.execute("UPDATE alembic_version SET version_num = '0001'")
     connection.commit()
     connection.close()
