@@ -60,8 +60,6 @@ log = logging.getLogger(__name__)
 
 _FLUSH_S = 20.0
 """How long the end of a run waits for rows to leave; those that have not stay in the outbox."""
-_LIVE_EMBEDDINGS = 12
-"""Faces embedded for one frame of a camera: 0.03 to 0.3 s of one core, by the engine, before the next picture."""
 _MOST_OF_ALL = 0.9
 """Unless told otherwise a run leaves this machine a tenth of its processor."""
 
@@ -162,7 +160,7 @@ def run(
                 Looker(detector, _look_settings(config), stages=stages, zones=zones, budget=budget if live else None),
                 embedder,
                 identifier,
-                _recogniser_settings(config, limited=live),
+                _recogniser_settings(config),
                 run_id=run_id,
                 stages=stages,
                 zones=zones,
@@ -328,9 +326,5 @@ def _look_settings(config: Config) -> LookSettings:
     )
 
 
-def _recogniser_settings(config: Config, *, limited: bool) -> RecogniserSettings:
-    return RecogniserSettings(
-        min_samples=config.recognition.min_samples,
-        max_samples=config.recognition.max_samples,
-        max_embeddings=_LIVE_EMBEDDINGS if limited else 0,
-    )
+def _recogniser_settings(config: Config) -> RecogniserSettings:
+    return RecogniserSettings(min_samples=config.recognition.min_samples, max_samples=config.recognition.max_samples)

@@ -6,12 +6,13 @@ of the original picture; times are aware UTC ``datetime`` and end in ``_at``; ot
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Detections", "Frame", "Gallery", "Image", "Template", "Vectors", "require_aware"]
 
@@ -82,6 +83,32 @@ class Detections:
     def empty(cls) -> Self:
         """No face."""
         return cls(np.empty((0, 4)), np.empty(0))
+
+    @classmethod
+    def joined(cls, parts: Sequence[Detections]) -> Detections:
+        """All faces of ``parts``, in their order; landmarks and frontality only where all parts have them."""
+        parts = [part for part in parts if len(part)]
+        if not parts:
+            return cls.empty()
+        landmarks = [part.landmarks for part in parts if part.landmarks is not None]
+        frontality = [part.frontality for part in parts if part.frontality is not None]
+        return cls(
+            np.concatenate([part.xyxy for part in parts]),
+            np.concatenate([part.confidence for part in parts]),
+            np.concatenate(landmarks) if len(landmarks) == len(parts) else None,
+            np.concatenate(frontality) if len(frontality) == len(parts) else None,
+        )
+
+    def moved(self, by: ArrayLike, scale: ArrayLike = 1.0) -> Detections:
+        """The same faces where they are in another picture: at ``scale`` times their pixels plus ``by``.
+
+        ``by`` is (2,) or (n, 2), x and y in pixels of that picture; ``scale`` one number or of such a shape too.
+        """
+        shape = (len(self), 2)
+        factor, offset = np.broadcast_to(scale, shape), np.broadcast_to(by, shape)
+        landmarks = None if self.landmarks is None else self.landmarks * factor[:, None] + offset[:, None]
+        xyxy = self.xyxy * np.tile(factor, 2) + np.tile(offset, 2)
+        return Detections(xyxy, self.confidence, landmarks, self.frontality)
 
     def __len__(self) -> int:
         return len(self.xyxy)

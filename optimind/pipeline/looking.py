@@ -30,7 +30,9 @@ from optimind.plugin_api import Detector
 __all__ = ["Look", "LookSettings", "Looker"]
 
 SLICE_S: Final = 0.08
-"""A live frame is looked at for about so long, so that the next ones do not wait."""
+"""The live frames of one turn are looked at for about so long, so that the next ones do not wait ..."""
+_LEAST_SLICE_S: Final = 0.03
+"""... but each for about so long, however many cameras there are."""
 DETECTED_EVERY_S: Final = 6.0
 """A known face that still looks as it did is left to the detector again after this time."""
 STARVED_S: Final = 2.0
@@ -123,6 +125,7 @@ class Looker:
         self._detected_s: dict[int, float] = {}
         self._patches = Patches()
         self._pixel_s = 0.0
+        self._slice_s = SLICE_S
         self.finds_from_px = 0.0
         """The narrowest face that is found surely in this camera's pictures; 0 until there was one, or not known."""
         self.deferred = 0
@@ -137,12 +140,19 @@ class Looker:
         """How many pixels are looked at to search a whole picture; 0 until there was one."""
         return self._plan.pixels if self._plan else 0
 
-    def look(self, frame: Frame, tracks: Sequence[Track], *, wanted: Set[int] = frozenset()) -> Look | None:
+    def has_time(self) -> bool:
+        """Whether there is processor time for more than what has waited for too long."""
+        return self._budget is None or self._budget.has_time()
+
+    def look(
+        self, frame: Frame, tracks: Sequence[Track], *, wanted: Set[int] = frozenset(), cameras: int = 1
+    ) -> Look | None:
         """Do what is due, the most overdue first; None where nothing is, or where there is no time for it.
 
         Of the tracks of the numbers ``wanted`` there should be detections; for others it is enough to know where they
-        are. Call :meth:`found` afterwards.
+        are. ``cameras``: so many share the time of one turn of the loop. Call :meth:`found` afterwards.
         """
+        self._slice_s = max(_LEAST_SLICE_S, SLICE_S / cameras)
         image, now_s = frame.image, frame.captured_at.timestamp()
         plan = self._plan_for(image)
         self._forget_all_but(tracks)
@@ -190,7 +200,7 @@ class Looker:
     def _may_begin(self) -> bool:
         """Whether there is processor time for a look; whatever else takes all of it, there is some now and then."""
         now_s = self._now_s()
-        if self._budget is not None and not self._budget.has_time():
+        if not self.has_time():
             self.deferred += 1
             if now_s - self._waiting_from_s < STARVED_S:
                 return False
@@ -315,7 +325,7 @@ class Looker:
 
     def _fits(self, began_s: float, pixels: int) -> bool:
         """Whether there is time for a look at so many pixels in this frame."""
-        return self._budget is None or self._now_s() - began_s + pixels * self._pixel_s <= SLICE_S
+        return self._budget is None or self._now_s() - began_s + pixels * self._pixel_s <= self._slice_s
 
 
 def _copy(image: Image, search: Search) -> Image:
@@ -329,38 +339,20 @@ def _copy(image: Image, search: Search) -> Image:
 
 def _whole(found: Detections, search: Search, image: Image) -> Detections:
     """Return what was found in the copy, in pixels of ``image``; what its inner rim cuts off is left out."""
-    origin = np.array(search.box[:2], dtype=np.float64)
-    end = np.array(search.box[2:])
-    xyxy = found.xyxy / search.scale + np.tile(origin, 2)
+    origin, end, corner = np.array(search.box[:2]), np.array(search.box[2:]), np.array(image.shape[1::-1])
+    faces = found.moved(origin, 1 / search.scale)
     rim = 2 / search.scale
-    corner = np.array(image.shape[1::-1])
-    whole = ((origin == 0) | (xyxy[:, :2] > origin + rim)) & ((end == corner) | (xyxy[:, 2:] < end - rim))
-    rows = whole.all(axis=1)
-    landmarks = None if found.landmarks is None else (found.landmarks / search.scale + origin)[rows]
-    frontality = None if found.frontality is None else found.frontality[rows]
-    return Detections(xyxy[rows], found.confidence[rows], landmarks, frontality)
+    low, high = faces.xyxy[:, :2], faces.xyxy[:, 2:]
+    whole = ((origin == 0) | (low > origin + rim)) & ((end == corner) | (high < end - rim))
+    return faces[whole.all(axis=1)]
 
 
 def _without_doubles(found: Sequence[Detections]) -> Detections:
     """Put together what several looks at one frame found; of each face the surest."""
-    parts = [part for part in found if len(part)]
-    if not parts:
-        return Detections.empty()
-    every = _joined(parts)
+    every = Detections.joined(found)
     alike = iou(every.xyxy, every.xyxy) > _SAME
     kept: list[int] = []
     for row in np.argsort(-every.confidence, kind="stable").tolist():
         if not alike[row, kept].any():
             kept.append(row)
-    return every[np.array(kept)]
-
-
-def _joined(parts: Sequence[Detections]) -> Detections:
-    landmarks = [part.landmarks for part in parts if part.landmarks is not None]
-    frontality = [part.frontality for part in parts if part.frontality is not None]
-    return Detections(
-        np.concatenate([part.xyxy for part in parts]),
-        np.concatenate([part.confidence for part in parts]),
-        np.concatenate(landmarks) if len(landmarks) == len(parts) else None,
-        np.concatenate(frontality) if len(frontality) == len(parts) else None,
-    )
+    return every[np.array(kept, dtype=np.intp)]

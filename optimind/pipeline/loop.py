@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import heapq
+import itertools
 import logging
 import threading
 import time
@@ -14,8 +15,9 @@ import numpy as np
 
 from optimind.core.types import Frame, Vectors
 from optimind.errors import OptiMindError, SourceError
+from optimind.pipeline.candidates import Wanted
 from optimind.pipeline.capture import Capture
-from optimind.pipeline.recogniser import Recogniser, TrackView, Wanted
+from optimind.pipeline.recogniser import Recogniser, TrackView
 from optimind.pipeline.replay import Replay
 from optimind.pipeline.stages import StageTimes
 from optimind.plugin_api import Embedder, Event, Sighting
@@ -24,6 +26,12 @@ __all__ = ["CameraFeed", "Loop", "Watcher"]
 
 log = logging.getLogger(__name__)
 
+EMBED_S = 0.08
+"""The faces of one turn, of all live cameras together, are embedded for about so long; the others wait."""
+_FIRST_FACES = 2
+"""As long as it is not known how long that takes."""
+_LEARNING = 0.1
+"""How much the latest turn counts for the estimate of it."""
 _IDLE_WAIT_S = 0.1
 _FAILURES_BEFORE_OFF = 20
 
@@ -88,6 +96,7 @@ class Loop:
         self._seconds = seconds
         self._watchers = list(watchers)
         self._tick = tick
+        self._face_s = 0.0
 
     def run(self) -> None:
         """Start all captures, loop, and end them; what is left to say is dispatched before it returns."""
@@ -151,19 +160,21 @@ class Loop:
 
     def _handle(self, newest: Sequence[tuple[CameraFeed, Frame]]) -> None:
         """Recognise one frame each of some cameras; their faces are embedded together."""
-        looked: list[tuple[CameraFeed, Frame, Wanted | None]] = []
+        looked: list[tuple[CameraFeed, Frame, list[Wanted]]] = []
         for feed, frame in newest:
             deferred = feed.recogniser.looker.deferred
+            most = self._most_faces(len(newest)) if isinstance(feed.capture, Capture) else None
             try:
-                looked.append((feed, frame, feed.recogniser.look(frame)))
+                wanted = feed.recogniser.look(frame, most=most, cameras=len(newest))
+                looked.append((feed, frame, wanted))
             except Exception as error:  # noqa: BLE001 - engines are extensions; a bad frame must not end the run
                 self._fail(feed, frame, error)
             feed.had_to_wait = feed.recogniser.looker.deferred > deferred
-        vectors = self._embedded([wanted for _, _, wanted in looked if wanted is not None])
+        vectors = self._embedded([wanted for _, _, every in looked for wanted in every])
         for feed, frame, wanted in looked:
+            answers = list(itertools.islice(vectors, len(wanted)))
             try:
-                answer = None if wanted is None else next(vectors)()
-                events = feed.recogniser.conclude(answer)
+                events = feed.recogniser.conclude([answer() for answer in answers])
             except Exception as error:  # noqa: BLE001 - as above
                 self._fail(feed, frame, error)
                 continue
@@ -172,6 +183,10 @@ class Loop:
             self._dispatch(events)
             self._note_delay(feed, events)
             self._watch(feed, frame)
+
+    def _most_faces(self, cameras: int) -> int:
+        """How many faces of one camera may be embedded now, when so many share the time for it."""
+        return max(1, round(EMBED_S / (self._face_s * cameras))) if self._face_s else _FIRST_FACES
 
     def _note_delay(self, feed: CameraFeed, events: Sequence[Event]) -> None:
         """How long after its arrival a camera's frame was done with, and whoever was seen in it in the ledger."""
@@ -184,16 +199,19 @@ class Loop:
     def _embedded(self, wanted: Sequence[Wanted]) -> Iterator[Callable[[], Vectors]]:
         """Embed the faces of several cameras at once: what to call for each one's vectors, in their order.
 
-        Where that fails the calls try each camera alone, so that only the one that is to blame is blamed.
+        Where that fails the calls try each picture alone, so that only the one that is to blame is blamed.
         """
         if not wanted:
             return iter(())
+        began_s = time.perf_counter()
         try:
             with self._stages.measure("embed"):
                 done = self._embedder.embed_all([(each.image, each.faces) for each in wanted])
             together = [functools.partial(np.asarray, vectors) for _, vectors in zip(wanted, done, strict=True)]
         except Exception:  # noqa: BLE001 - raised again by whoever it belongs to
             return iter([functools.partial(self._embedder.embed, each.image, each.faces) for each in wanted])
+        face_s = (time.perf_counter() - began_s) / sum(len(each.faces) for each in wanted)
+        self._face_s = face_s if not self._face_s else (1 - _LEARNING) * self._face_s + _LEARNING * face_s
         return iter(together)
 
     def _fail(self, feed: CameraFeed, frame: Frame, error: Exception) -> None:

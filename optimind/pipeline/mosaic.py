@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
 from typing import Final, Self
@@ -67,12 +66,7 @@ class Mosaic:
         kept = np.nonzero(np.any(inside, axis=1) & np.all(uncut, axis=1))[0]
         found, owner, low = found[kept], owner[kept], low[kept]
         factor = (self.regions[owner, 2] / self.cells[owner, 2])[:, None]
-        origin = self.regions[owner, :2]
-        xyxy = np.tile(origin, 2) + (found.xyxy - np.tile(low, 2)) * factor
-        landmarks = found.landmarks
-        if landmarks is not None:
-            landmarks = origin[:, None] + (landmarks - low[:, None]) * factor[:, None]
-        return dataclasses.replace(found, xyxy=xyxy, landmarks=landmarks)
+        return found.moved(self.regions[owner, :2] - low * factor, factor)
 
 
 def _packed(cell: NDArray[np.float64]) -> tuple[NDArray[np.float64], tuple[int, int]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -17,15 +17,18 @@ from optimind.core.pose import frontality_in
 from optimind.core.shots import BestShots, Shot, quality_of
 from optimind.core.tracking import Track, Tracker
 from optimind.core.types import Detections, Frame, Image, Vectors
-from optimind.core.zones import Line, Passage, Zones, middles
+from optimind.core.zones import Line, Zones
 from optimind.gallery.quality import sharpness
-from optimind.pipeline.looking import Looker
+from optimind.pipeline.candidates import Candidate, Candidates, Wanted, wanted_of
+from optimind.pipeline.looking import Look, Looker
 from optimind.pipeline.presentation import Presentation
 from optimind.pipeline.stages import StageTimes
 from optimind.pipeline.strangers import Strangers
-from optimind.plugin_api import Embedder, Event, LineCrossed, Sighting, TrackEnded
+from optimind.pipeline.subject import Subject
+from optimind.pipeline.telling import Teller
+from optimind.plugin_api import Embedder, Event
 
-__all__ = ["Recogniser", "RecogniserSettings", "TrackView", "Wanted"]
+__all__ = ["Recogniser", "RecogniserSettings", "TrackView"]
 
 
 MOST_CONTESTED: Final = 8
@@ -34,24 +37,12 @@ MOST_CONTESTED: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecogniserSettings:
-    """How many samples of a track to take. Seconds are the recording's own in pace ``fast``.
-
-    ``max_embeddings`` limits the work for one frame (0: no limit), so that a full room does not hold up a live camera.
-    """
+    """How many samples of a track to take. Seconds are the recording's own in pace ``fast``."""
 
     min_samples: int = 3
     max_samples: int = 8
     recheck_s: float = 3.0
     sighting_interval_s: float = 5.0
-    max_embeddings: int = 0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Wanted:
-    """Faces of a frame whose embeddings are wanted; those of all cameras are computed together."""
-
-    image: Image
-    faces: Detections
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,36 +55,16 @@ class TrackView:
     undecided: bool
 
 
-@dataclass(slots=True, eq=False)
-class _Subject:
-    """What is known of one track besides where it is."""
-
-    track: Track
-    shots: BestShots
-    sampled_at: datetime | None = None
-    foreign: list[Shot] = field(default_factory=list)
-    match: Match | None = None
-    identity: Match | None = None
-    reported_at: datetime | None = None
-    passage: Passage | None = None
-    suspicion: str = ""
-
-    @property
-    def is_identified(self) -> bool:
-        """Whether the track has an identity that its latest samples still support."""
-        return self.identity is not None and self.match is not None and self.match.verdict is Verdict.ACCEPTED
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class _Looked:
-    """What one look found: ``rows`` are those of ``subjects`` whose embeddings were asked for."""
+class _Contest:
+    """What the faces ``rows`` look like, ``vectors``, because it was in doubt who they are.
 
-    at: datetime
-    subjects: list[_Subject]
-    quality: NDArray[np.float64]
+    ``unlikeness`` (tracks, faces) says how far each track's samples are from each face, NaN where that is not known.
+    """
+
     rows: list[int]
-    unchanged: list[_Subject]
-    wanted: Wanted | None
+    vectors: Vectors
+    unlikeness: NDArray[np.float64]
 
 
 class Recogniser:
@@ -119,23 +90,32 @@ class Recogniser:
         presentation: Presentation | None = None,
         strangers: Strangers | None = None,
     ) -> None:
-        self._camera = camera
         self._looker = looker
         self._embedder = embedder
         self._identifier = identifier
         self._settings = settings
-        self._prefix = f"{run_id}-{camera}"
         self._stages = stages
-        self._zones = zones
-        self._line = line
         self.presentation = presentation
         self._strangers = strangers
-        self._size = (1, 1)
+        self._teller = Teller(
+            camera,
+            embedder.info.embedder_id,
+            prefix=f"{run_id}-{camera}",
+            sighting_interval_s=settings.sighting_interval_s,
+            least_detections=settings.min_samples,
+            zones=zones,
+            line=line,
+            presentation=presentation,
+            strangers=strangers,
+        )
         self._tracker = Tracker()
-        self._subjects: dict[int, _Subject] = {}
-        self._looked: _Looked | None = None
-        self._events: list[Event] = []
-        self.counts: Counter[str] = Counter(tracks=0, unknown_tracks=0, sightings=0, suspected_tracks=0)
+        self._subjects: dict[int, Subject] = {}
+        self._candidates = Candidates()
+        # Of the frame that was looked at last, until it is concluded.
+        self._frame: Frame | None = None
+        self._seen: list[Subject] = []
+        self._learnt: list[tuple[Candidate, NDArray[np.float64]]] = []
+        self._asked: list[Candidate] = []
 
     @property
     def looker(self) -> Looker:
@@ -147,60 +127,55 @@ class Recogniser:
         """How many faces are followed now."""
         return len(self._subjects)
 
-    def look(self, frame: Frame) -> Wanted | None:
-        """Look at ``frame`` where that is due, and say which faces to embed for :meth:`conclude`; None for none."""
-        self._looked = None
-        unknown = {number for number, subject in self._subjects.items() if self._wants_looks(subject)}
-        look = self._looker.look(frame, self._tracker.tracks, wanted=unknown)
-        if look is None:
-            self._check_presentation(frame)
-            return None
-        kept = [self._tracker.tracks[row] for row in look.unchanged]
-        for track, box in zip(kept, look.unchanged.values(), strict=True):
-            track.keep(box, frame.captured_at)
-        with self._stages.measure("track"):
-            unlikeness = self._unlikeness(frame, look.faces)
-            tracks, ended = self._tracker.update(
-                look.faces.xyxy, frame.captured_at, looked_for=look.looked_for, unlikeness=unlikeness
-            )
-        self._looker.found(frame, tracks)
-        for track in ended:
-            self._end(track)
-        self._check_presentation(frame)
-        self._size = (frame.image.shape[1], frame.image.shape[0])
-        subjects = [self._subject_of(track) for track in tracks]
-        with self._stages.measure("quality"):
-            quality = _quality_of(frame.image, look.faces)
-        rows = self._wanted(subjects, quality, frame.captured_at)
-        unchanged = [self._subjects[track.number] for track in kept if track not in tracks]
-        wanted = Wanted(frame.image, look.faces[np.array(rows)]) if rows else None
-        self._looked = _Looked(frame.captured_at, subjects, quality, rows, unchanged, wanted)
-        return wanted
+    @property
+    def waiting(self) -> int:
+        """How many faces wait for their embedding."""
+        return len(self._candidates)
 
-    def conclude(self, vectors: Vectors | None) -> list[Event]:
-        """Take the embeddings of what the last look wanted (None where it wanted none); return what happened."""
-        looked, self._looked = self._looked, None
-        if looked is None:
-            return self._drain()
-        if vectors is not None:
-            with self._stages.measure("identify"):
-                for number, (row, vector) in enumerate(zip(looked.rows, vectors, strict=True)):
-                    shot = Shot(looked.at, vector, float(looked.quality[row]))
-                    if self._strangers is not None and looked.wanted and looked.subjects[row].identity is None:
-                        self._strangers.picture(shot, looked.wanted.image, looked.wanted.faces.xyxy[number])
-                    self._learn(looked.subjects[row], shot)
-        for subject in (*looked.subjects, *looked.unchanged):
+    @property
+    def counts(self) -> Counter[str]:
+        """How many tracks, sightings, unknown and suspected tracks have ended so far."""
+        return self._teller.counts
+
+    def look(self, frame: Frame, *, most: int | None = None, cameras: int = 1) -> list[Wanted]:
+        """Look at ``frame`` where that is due, and say which faces to embed for :meth:`conclude`.
+
+        ``most``: so many of them at most (None: all); the others wait for the next frame, whether or not that is looked
+        at. ``cameras``: so many share the time that there is for looking.
+        """
+        self._frame, self._seen, self._learnt = frame, [], []
+        unknown = {number for number, subject in self._subjects.items() if self._wants_looks(subject)}
+        look = self._looker.look(frame, self._tracker.tracks, wanted=unknown, cameras=cameras)
+        if look is not None:
+            self._take(look, frame)
+        if self.presentation is not None:
+            self.presentation.watch(frame, self._tracker.tracks)
+        if most is not None and not self._looker.has_time():
+            most = 1
+        self._asked = self._candidates.take(most, self._urgency)
+        return wanted_of(self._asked)
+
+    def conclude(self, vectors: Sequence[Vectors]) -> list[Event]:
+        """Take the embeddings of what the last look wanted, in that order; return what happened."""
+        frame, asked = self._frame, self._asked
+        self._frame, self._asked = None, []
+        if frame is None:
+            return self._teller.drain()
+        rows = [vector for part in vectors for vector in part]
+        with self._stages.measure("identify"):
+            for candidate, vector in (*self._learnt, *zip(asked, rows, strict=True)):
+                self._learn(candidate, vector)
+        size = (frame.image.shape[1], frame.image.shape[0])
+        for subject in self._seen:
             if subject.track.number in self._subjects:
-                self._watch_line(self._subjects[subject.track.number], looked.at)
-                self._report(self._subjects[subject.track.number], looked.at)
-                self._tell_stranger(self._subjects[subject.track.number], looked.at)
-        return self._drain()
+                self._teller.tell(subject, frame.captured_at, size)
+        return self._teller.drain()
 
     def finish(self) -> list[Event]:
         """The camera stops: end every track and return what is left to say."""
         for track in self._tracker.finish():
             self._end(track)
-        return self._drain()
+        return self._teller.drain()
 
     def views(self, at: datetime) -> list[TrackView]:
         """What to draw on a frame taken at ``at``."""
@@ -221,27 +196,46 @@ class Recogniser:
             )
         return views
 
-    def _check_presentation(self, frame: Frame) -> None:
-        if self.presentation is not None:
-            self.presentation.watch(frame, self._tracker.tracks)
+    # -- looking ----------------------------------------------------------------------------------------------------
 
-    def _suspicion_of(self, track: Track) -> str:
-        return self.presentation.suspicion(track.number) if self.presentation is not None else ""
+    def _take(self, look: Look, frame: Frame) -> None:
+        """Take in what was found: whose tracks go on, and of which faces samples are wanted."""
+        at = frame.captured_at
+        kept = [self._tracker.tracks[row] for row in look.unchanged]
+        for track, box in zip(kept, look.unchanged.values(), strict=True):
+            track.keep(box, at)
+        with self._stages.measure("track"):
+            contest = self._contest(frame, look.faces)
+            tracks, ended = self._tracker.update(
+                look.faces.xyxy,
+                at,
+                looked_for=look.looked_for,
+                unlikeness=None if contest is None else contest.unlikeness,
+            )
+        self._looker.found(frame, tracks)
+        for track in ended:
+            self._end(track)
+        subjects = [self._subject_of(track) for track in tracks]
+        self._seen = [*subjects, *(self._subjects[track.number] for track in kept if track not in tracks)]
+        with self._stages.measure("quality"):
+            quality = _quality_of(frame.image, look.faces)
+        known = {} if contest is None else dict(zip(contest.rows, contest.vectors, strict=True))
+        for row, candidate in self._wanted(subjects, look.faces, quality, frame):
+            if row in known:
+                self._candidates.drop(candidate.number)
+                self._learnt.append((candidate, known[row]))
+            else:
+                self._candidates.offer([candidate])
 
-    def _drain(self) -> list[Event]:
-        events, self._events = self._events, []
-        return events
-
-    def _subject_of(self, track: Track) -> _Subject:
+    def _subject_of(self, track: Track) -> Subject:
         subject = self._subjects.get(track.number)
         if subject is None:
             shots = BestShots(least=self._settings.min_samples, most=self._settings.max_samples)
-            subject = _Subject(track, shots, passage=Passage(self._line) if self._line else None)
-            self._subjects[track.number] = subject
+            subject = self._subjects[track.number] = Subject(track, shots)
         return subject
 
-    def _unlikeness(self, frame: Frame, faces: Detections) -> NDArray[np.float64] | None:
-        """How far each track's samples are from each face, where it is not clear who is who; NaN elsewhere."""
+    def _contest(self, frame: Frame, faces: Detections) -> _Contest | None:
+        """Embed the faces of which it is not clear whose they are, and compare; None where all is clear."""
         contested = np.nonzero(self._tracker.contested(faces.xyxy, frame.captured_at))[0]
         known = [len(self._subjects[track.number].shots) > 0 for track in self._tracker.tracks]
         if not len(contested) or len(contested) > MOST_CONTESTED or not any(known):
@@ -252,25 +246,43 @@ class Recogniser:
             if known[index]:
                 usual = self._subjects[track.number].shots.vectors().mean(axis=0)
                 unlikeness[index, contested] = np.linalg.norm(vectors - usual, axis=1)
-        return unlikeness
+        return _Contest(contested.tolist(), vectors, unlikeness)
 
-    def _wanted(self, subjects: list[_Subject], quality: NDArray[np.float64], at: datetime) -> list[int]:
-        """The rows of the faces from which something is still to be learnt, those least known first."""
-        wanted = [row for row, subject in enumerate(subjects) if self._wants_sample(subject, float(quality[row]), at)]
-        wanted.sort(key=lambda row: (len(subjects[row].shots), -quality[row]))
-        return wanted[: self._settings.max_embeddings or None]
+    def _wanted(
+        self, subjects: list[Subject], faces: Detections, quality: NDArray[np.float64], frame: Frame
+    ) -> Iterator[tuple[int, Candidate]]:
+        """The faces, and their rows, from which something is still to be learnt."""
+        at = frame.captured_at
+        for row, subject in enumerate(subjects):
+            if self._wants_sample(subject, float(quality[row]), at):
+                face = faces[np.array([row])]
+                yield row, Candidate(subject.track.number, frame.image, face, at, float(quality[row]))
 
-    def _wants_looks(self, subject: _Subject) -> bool:
+    def _urgency(self, candidate: Candidate) -> tuple[float, ...]:
+        """The less, the sooner: first who may be somebody else, then who is nearest to a name; the better picture."""
+        subject = self._subjects[candidate.number]
+        missing = max(0, self._settings.min_samples - len(subject.shots))
+        return (not subject.foreign, subject.is_identified, missing or self._settings.min_samples, -candidate.quality)
+
+    def _wants_looks(self, subject: Subject) -> bool:
         """Whether a face is still so little known that it should be detected as often as it is followed."""
         return not subject.is_identified and len(subject.shots) < self._settings.max_samples
 
-    def _wants_sample(self, subject: _Subject, quality: float, at: datetime) -> bool:
+    def _wants_sample(self, subject: Subject, quality: float, at: datetime) -> bool:
         if subject.sampled_at is None or subject.foreign or subject.shots.wants(quality, at):
             return True
         # However poor the picture: it may show that somebody else is in this place now.
         return at - subject.sampled_at >= timedelta(seconds=self._settings.recheck_s)
 
-    def _learn(self, subject: _Subject, shot: Shot) -> None:
+    # -- learning ---------------------------------------------------------------------------------------------------
+
+    def _learn(self, candidate: Candidate, vector: NDArray[np.float64]) -> None:
+        subject = self._subjects.get(candidate.number)
+        if subject is None:  # the track has ended, or its place was taken
+            return
+        shot = Shot(candidate.at, vector, candidate.quality)
+        if self._strangers is not None and subject.identity is None:
+            self._strangers.picture(shot, candidate.image, candidate.face.xyxy[0])
         subject.sampled_at = shot.at
         if self._looks_foreign(subject, shot.vector):
             subject.foreign.append(shot)
@@ -281,9 +293,11 @@ class Recogniser:
         else:
             subject.foreign.clear()
             subject.shots.add(shot)
-        self._identify(subject)
+        subject = self._identify(subject)
+        if subject not in self._seen:
+            self._seen.append(subject)
 
-    def _looks_foreign(self, subject: _Subject, vector: NDArray[np.float64]) -> bool:
+    def _looks_foreign(self, subject: Subject, vector: NDArray[np.float64]) -> bool:
         if len(subject.shots) < self._settings.min_samples:
             return False
         if subject.identity is not None:
@@ -293,7 +307,7 @@ class Recogniser:
         usual = np.mean([shot.vector for shot in subject.shots], axis=0)
         return float(np.linalg.norm(vector - usual)) > self._identifier.foreign_distance
 
-    def _replace(self, subject: _Subject, shots: Sequence[Shot]) -> _Subject:
+    def _replace(self, subject: Subject, shots: Sequence[Shot]) -> Subject:
         """End ``subject`` where ``shots`` began, which are of another person, and begin a new one with them."""
         began_at = shots[0].at
         successor = self._subject_of(self._tracker.split(subject.track, began_at))
@@ -304,7 +318,8 @@ class Recogniser:
         self._end(subject.track)
         return successor
 
-    def _identify(self, subject: _Subject) -> None:
+    def _identify(self, subject: Subject) -> Subject:
+        """Say who it is by what is known now; returns it, or the new subject of a face that turned into another."""
         match = self._match(subject)
         if match.verdict is Verdict.ACCEPTED and subject.identity is not None:
             turned = self._shots_of_another(subject, subject.identity.person_id, match.person_id)
@@ -316,8 +331,9 @@ class Recogniser:
         subject.match = match
         if match.verdict is Verdict.ACCEPTED:
             subject.identity = match
+        return subject
 
-    def _match(self, subject: _Subject) -> Match:
+    def _match(self, subject: Subject) -> Match:
         taken = [
             other.identity.person_id
             for other in self._subjects.values()
@@ -326,7 +342,7 @@ class Recogniser:
         shots = subject.shots
         return self._identifier.identify(shots.vectors(), taken=taken, good=shots.are_good)
 
-    def _shots_of_another(self, subject: _Subject, before: str, now: str) -> list[Shot]:
+    def _shots_of_another(self, subject: Subject, before: str, now: str) -> list[Shot]:
         """The shots since the last one that is nearer to ``before`` than to ``now``; none where the two are one."""
         if before == now:
             return []
@@ -339,104 +355,11 @@ class Recogniser:
                 found.append(shot)
         return found or shots[-1:]
 
-    def _watch_line(self, subject: _Subject, at: datetime) -> None:
-        """Tell when the track goes over the line."""
-        if subject.passage is None:
-            return
-        x, y = middles(subject.track.box[None], *self._size)[0].tolist()
-        direction = subject.passage.update((x, y))
-        if direction is not None:
-            self._events.append(
-                LineCrossed(
-                    at=at,
-                    camera=self._camera,
-                    track_id=self._track_id(subject.track),
-                    person_id=subject.identity.person_id if subject.identity else None,
-                    direction=direction,
-                )
-            )
-
-    def _track_id(self, track: Track) -> str:
-        return f"{self._prefix}-{track.number}"
-
-    def _report(self, subject: _Subject, at: datetime) -> None:
-        """Tell of an identified track when it is new, and again when it is time."""
-        if not subject.is_identified:
-            return
-        due_s = self._settings.sighting_interval_s
-        is_news = self._suspicion_of(subject.track) != subject.suspicion
-        if subject.reported_at is None or is_news or at - subject.reported_at >= timedelta(seconds=due_s):
-            subject.reported_at = at
-            self._sight(subject)
-
-    def _sight(self, subject: _Subject) -> None:
-        match, track = subject.identity, subject.track
-        if match is None:
-            return
-        subject.suspicion = self._suspicion_of(track)
-        left, top, right, bottom = (float(v) for v in track.box)
-        self._events.append(
-            Sighting(
-                at=track.last_seen_at,
-                camera=self._camera,
-                sighting_id=self._track_id(track),
-                person_id=match.person_id,
-                name=match.name,
-                first_seen_at=track.first_seen_at,
-                last_seen_at=track.last_seen_at,
-                similarity=match.similarity,
-                margin=match.margin,
-                samples=len(subject.shots.vectors()),
-                embedder=self._embedder.info.embedder_id,
-                box=(left, top, right, bottom),
-                place=self._zones.place_of(track.box[None], *self._size)[0],
-                suspicion=subject.suspicion,
-            )
-        )
-
-    def _tell_stranger(self, subject: _Subject, at: datetime, *, ended: bool = False) -> None:
-        """Tell of who is nobody enrolled, now and then and at the end; a picture of whoever is somebody is let go."""
-        if self._strangers is None:
-            return
-        track, match = subject.track, subject.match
-        is_stranger = subject.identity is None and match is not None and match.verdict is Verdict.REJECTED
-        self._events += self._strangers.tell(
-            track,
-            self._track_id(track),
-            subject.shots,
-            at,
-            is_stranger=is_stranger and subject.shots.are_good,
-            is_known=subject.identity is not None,
-            ended=ended,
-        )
-
     def _end(self, track: Track) -> None:
-        """Close the books of ``track``: its last sighting, and that it ended."""
         subject = self._subjects.pop(track.number, None)
-        if subject is None:
-            return
-        if subject.is_identified:
-            self._sight(subject)
-        self._tell_stranger(subject, track.last_seen_at, ended=True)
-        person_id = subject.identity.person_id if subject.identity else None
-        # A single look is as likely a shadow as a face: it is no track that anyone should count.
-        if track.detections >= self._settings.min_samples:
-            self.counts["tracks"] += 1
-            self.counts["unknown_tracks"] += person_id is None
-        self.counts["sightings"] += person_id is not None
-        if self.presentation is not None:
-            self.counts["suspected_tracks"] += bool(self.presentation.suspicion(track.number))
-            self.presentation.end(track.number)
-        self._events.append(
-            TrackEnded(
-                at=track.last_seen_at,
-                camera=self._camera,
-                track_id=self._track_id(track),
-                person_id=person_id,
-                first_seen_at=track.first_seen_at,
-                last_seen_at=track.last_seen_at,
-            )
-        )
+        if subject is not None:
+            self._candidates.drop(track.number)
+            self._teller.end(subject)
 
 
 def _quality_of(image: Image, faces: Detections) -> NDArray[np.float64]:

@@ -187,9 +187,7 @@ class ArcFaceEmbedder(Embedder):
 
 def _in_pixels_of(image: Image, copy: Image, found: Detections) -> Detections:
     """Bring what was found in a resized ``copy`` to where it is in ``image``."""
-    ratio = np.array([image.shape[1] / copy.shape[1], image.shape[0] / copy.shape[0]])
-    landmarks = None if found.landmarks is None else found.landmarks * ratio
-    return Detections(found.xyxy * np.tile(ratio, 2), found.confidence, landmarks)
+    return found.moved(0, np.array(image.shape[1::-1]) / copy.shape[1::-1])
 
 
 def _yunet(settings: ArcFaceSettings) -> YuNet:

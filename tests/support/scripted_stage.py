@@ -55,10 +55,13 @@ class ScriptedStage(Embedder):
     def describe(cls, settings: object) -> EmbedderInfo:
         return cls.info
 
-    def look(self, frame: Frame, tracks: Sequence[Track], *, wanted: Set[int]) -> Look:
+    def look(self, frame: Frame, tracks: Sequence[Track], *, wanted: Set[int], cameras: int) -> Look:
         lefts = [left for left, _ in self._scene(self._now_s)]
         boxes = np.array([(left, 0, left + 90, 90) for left in lefts], dtype=np.float64).reshape(-1, 4)
         return Look(Detections(boxes, np.ones(len(lefts))), np.ones(len(tracks), dtype=np.bool_))
+
+    def has_time(self) -> bool:
+        return True
 
     def found(self, frame: Frame, tracks: Sequence[Track]) -> None:
         """All faces are looked at again in any case."""
@@ -72,7 +75,7 @@ class ScriptedStage(Embedder):
         self._now_s = index * STEP_S
         at = START + timedelta(seconds=self._now_s)
         wanted = self._recogniser.look(Frame("c", index, at, PICTURE, self._now_s))
-        return self._recogniser.conclude(None if wanted is None else self.embed(wanted.image, wanted.faces))
+        return self._recogniser.conclude([self.embed(each.image, each.faces) for each in wanted])
 
     def play(self, seconds: float) -> list[Event]:
         """All of it, to the end."""

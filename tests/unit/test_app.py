@@ -20,8 +20,7 @@ from optimind.errors import ConfigError, EngineError, GalleryMismatch, GalleryMi
 from optimind.gallery import GalleryFile, Sample, save_gallery
 from optimind.pipeline.budget import CpuBudget
 from optimind.pipeline.looking import Looker, LookSettings
-from optimind.pipeline.recogniser import Recogniser
-from optimind.plugin_api import Embedder, EmbedderInfo, ModelStore
+from optimind.plugin_api import EmbedderInfo, ModelStore
 from optimind.sources.file import FileSource
 from optimind.sources.rtsp import RtspSource
 from optimind.vision.face_recognition_engine import FaceRecognitionEmbedder
@@ -315,20 +314,13 @@ def test_only_what_runs_in_real_time_is_limited(
     pace: Literal["live", "fast"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, limited: bool
 ) -> None:
     budgets: list[CpuBudget | None] = []
-    most: list[int] = []
 
     class Noted(Looker):
         def __init__(self, *looker: Any, budget: CpuBudget | None = None, **options: Any) -> None:
             budgets.append(budget)
             super().__init__(*looker, budget=budget, **options)
 
-    class NotedRecogniser(Recogniser):
-        def __init__(self, camera: str, looker: Looker, embedder: Embedder, *rest: Any, **options: Any) -> None:
-            most.append(rest[1].max_embeddings)
-            super().__init__(camera, looker, embedder, *rest, **options)
-
     monkeypatch.setattr(running, "Looker", Noted)
-    monkeypatch.setattr(running, "Recogniser", NotedRecogniser)
     clips = []
     for number in range(2):
         clips.append(str(tmp_path / f"{number}.mp4"))
@@ -339,7 +331,6 @@ def test_only_what_runs_in_real_time_is_limited(
     assert [budget is not None for budget in budgets] == [limited, limited]
     # The processor time is the whole run's, not each camera's.
     assert budgets[0] is budgets[1]
-    assert [bool(count) for count in most] == [limited, limited]
 
 
 def test_where_the_ledger_is(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from optimind.core.types import Detections, Frame, Image, Vectors
+from optimind.pipeline.candidates import Wanted
 from optimind.pipeline.capture import Capture
 from optimind.pipeline.loop import CameraFeed, Loop
-from optimind.pipeline.recogniser import Wanted
 from optimind.pipeline.replay import Replay
 from optimind.pipeline.stages import StageTimes
 from optimind.pipeline.summary import attention
@@ -51,29 +51,31 @@ class Script:
         self._waits = waits
         self._looked: Frame | None = None
         self.given: dict[int, Vectors | None] = {}
+        self.most: list[int | None] = []
         self.finished = False
         self.looker = Waiting()
         self.counts = Counter[str]()
         self.presentation = None
 
-    def look(self, frame: Frame) -> Wanted | None:
+    def look(self, frame: Frame, *, most: int | None = None, cameras: int = 1) -> list[Wanted]:
         self._looked = None
+        self.most.append(most)
         if self._fails(frame.index):
             raise RuntimeError("bad frame")
         self._looked = frame
         if self._waits():
             self.looker.deferred += 1
-            return None
+            return []
         count = self._faces(frame.index)
         if not count:
-            return None
+            return []
         boxes = np.tile([0.0, 0.0, 1.0, 1.0], (count, 1))
-        return Wanted(frame.image, Detections(boxes, np.ones(count)))
+        return [Wanted(frame.image, Detections(boxes, np.ones(count)))]
 
-    def conclude(self, vectors: Vectors | None) -> list[Event]:
+    def conclude(self, vectors: Sequence[Vectors]) -> list[Event]:
         frame, self._looked = self._looked, None
         assert frame is not None
-        self.given[frame.index] = vectors
+        self.given[frame.index] = vectors[0] if vectors else None
         self._log.append((frame.camera, frame.position_s or 0.0))
         at = frame.captured_at
         return [TrackEnded(at=at, camera=frame.camera, track_id="t", person_id=None, first_seen_at=at, last_seen_at=at)]
@@ -311,11 +313,11 @@ def test_a_look_is_concluded_before_the_next_one() -> None:
     calls: list[str] = []
 
     class Strict(Script):
-        def look(self, frame: Frame) -> Wanted | None:
+        def look(self, frame: Frame, *, most: int | None = None, cameras: int = 1) -> list[Wanted]:
             calls.append("look")
             return super().look(frame)
 
-        def conclude(self, vectors: Vectors | None) -> list[Event]:
+        def conclude(self, vectors: Sequence[Vectors]) -> list[Event]:
             calls.append("conclude")
             return super().conclude(vectors)
 
@@ -343,7 +345,7 @@ def test_with_time_for_one_camera_they_take_turns() -> None:
 class Sighted(Script):
     """Sees Anna in every other frame."""
 
-    def conclude(self, vectors: Vectors | None) -> list[Event]:
+    def conclude(self, vectors: Sequence[Vectors]) -> list[Event]:
         [ended] = super().conclude(vectors)
         assert isinstance(ended, TrackEnded)
         if round(10 * (ended.at - START).total_seconds()) % 2:

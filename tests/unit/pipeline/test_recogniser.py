@@ -59,6 +59,7 @@ class Stage(Embedder):
         self.frontality = frontality
         self.looks_for = looks_for
         self.unchanged_from_s = math.inf
+        self.time = True
         self.wanted: list[set[int]] = []
         self.found_at: list[float] = []
         self.embedded = 0
@@ -74,7 +75,7 @@ class Stage(Embedder):
     def describe(cls, settings: object) -> EmbedderInfo:
         return cls.info
 
-    def look(self, frame: Frame, tracks: Sequence[Track], *, wanted: Set[int]) -> Look | None:
+    def look(self, frame: Frame, tracks: Sequence[Track], *, wanted: Set[int], cameras: int) -> Look | None:
         at = frame.captured_at
         self.wanted.append(set(wanted))
         if self._looked_at is not None and timedelta(0) <= at - self._looked_at < timedelta(seconds=0.5):
@@ -86,6 +87,9 @@ class Stage(Embedder):
         if self.now_s >= self.unchanged_from_s and len(tracks) == len(boxes):
             return Look(Detections.empty(), np.zeros(len(tracks), dtype=bool), dict(enumerate(boxes)))
         return Look(faces, np.full(len(tracks), self.looks_for))
+
+    def has_time(self) -> bool:
+        return self.time
 
     def found(self, frame: Frame, tracks: Sequence[Track]) -> None:
         self.found_at += [self.now_s] * len(tracks)
@@ -126,7 +130,7 @@ def recogniser_of(
 def process(recogniser: Recogniser, stage: Stage, frame: Frame) -> list[Event]:
     """What the loop does with a frame."""
     wanted = recogniser.look(frame)
-    return recogniser.conclude(None if wanted is None else stage.embed(wanted.image, wanted.faces))
+    return recogniser.conclude([stage.embed(each.image, each.faces) for each in wanted])
 
 
 def play(
@@ -250,9 +254,7 @@ def test_nobody_is_in_two_places_at_once() -> None:
     assert {s.sighting_id for s in sightings(events)} == {"r-c-1"}
 
 
-def test_embedding_is_limited_for_a_frame_and_over_time() -> None:
-    _, _, stage = play(lambda _: [(x * 200.0, 9.0 + 2 * x) for x in range(6)], 0.45, max_embeddings=2)
-    assert stage.embedded == 2
+def test_embedding_is_limited_over_time() -> None:
     _, _, stage = play(lambda _: [(100, 0.1)], 30, max_samples=8, recheck_s=3)
     # 3 within the first second, 8 within 6 s, then one every 3 s.
     assert stage.embedded_at[:4] == [0, 0.5, 1, 2]
@@ -322,27 +324,75 @@ def frame_at(stage: Stage, seconds: float) -> Frame:
 
 def test_only_the_faces_that_are_wanted_are_handed_out() -> None:
     stage = Stage(lambda _: [(x * 200.0, 9.0 + 2 * x) for x in range(6)])
-    recogniser = recogniser_of(stage, max_embeddings=4)
-    first = recogniser.look(frame_at(stage, 0))
-    assert first is not None
+    recogniser = recogniser_of(stage)
+    [first] = recogniser.look(frame_at(stage, 0), most=4)
     assert first.image is PICTURE
     assert len(first.faces) == 4
-    recogniser.conclude(stage.embed(first.image, first.faces))
-    assert recogniser.look(frame_at(stage, 0.1)) is None
-    assert recogniser.conclude(None) == []
-    then = recogniser.look(frame_at(stage, 0.5))
-    assert then is not None
-    # Those of whom nothing is known yet come first.
-    assert set(first.faces.xyxy[:, 0]) | set(then.faces.xyxy[:2, 0]) == {200.0 * x for x in range(6)}
+    recogniser.conclude([stage.embed(first.image, first.faces)])
+    assert recogniser.waiting == 2
+
+
+def test_the_other_faces_wait_for_the_next_frame_without_their_own() -> None:
+    stage = Stage(lambda _: [(x * 200.0, 9.0 + 2 * x) for x in range(6)])
+    recogniser = recogniser_of(stage)
+    first = recogniser.look(frame_at(stage, 0), most=4)
+    recogniser.conclude([stage.embed(each.image, each.faces) for each in first])
+    # Nothing is looked at so soon, but there are faces that wait.
+    then = recogniser.look(frame_at(stage, 0.1), most=4)
+    assert [len(each.faces) for each in then] == [1, 1]
+    assert all(each.image.nbytes < PICTURE.nbytes / 2 for each in then)
+    assert recogniser.conclude([np.array([[30.0]]), np.array([[40.0]])]) == []
+    assert recogniser.look(frame_at(stage, 0.2), most=4) == []
+
+
+def test_without_processor_time_one_face_at_a_time_is_embedded() -> None:
+    stage = Stage(lambda _: [(x * 200.0, 9.0 + 2 * x) for x in range(6)])
+    stage.time = False
+    recogniser = recogniser_of(stage)
+    assert [len(each.faces) for each in recogniser.look(frame_at(stage, 0), most=4)] == [1]
+    assert [len(each.faces) for each in recogniser_of(stage).look(frame_at(stage, 2))] == [6]  # a recording has time
+
+
+def test_who_is_nearest_to_a_name_is_embedded_first() -> None:
+    stage = Stage(lambda t: [(100, 0.1)] if t < 1 else [(100, 0.1), (500, 2.0)])
+    recogniser = recogniser_of(stage)
+    for second in (0.0, 0.5):
+        process(recogniser, stage, frame_at(stage, second))
+    [first] = recogniser.look(frame_at(stage, 1), most=1)
+    assert first.faces.xyxy[:, 0].tolist() == [100]
+    events = recogniser.conclude([stage.embed(first.image, first.faces)])
+    assert [sighting.person_id for sighting in sightings(events)] == ["anna"]
+    [then] = recogniser.look(frame_at(stage, 1.1), most=1)
+    assert len(then.faces) == 1
+
+
+def test_whoever_left_before_their_embedding_came_is_nobody() -> None:
+    stage = Stage(lambda t: [(100, 0.1)] if t < 1 else [])
+    recogniser = recogniser_of(stage)
+    recogniser.look(frame_at(stage, 0), most=0)
+    assert recogniser.waiting == 1
+    for second in (1, 3, 5, 7, 9):
+        recogniser.look(frame_at(stage, second), most=0)
+        recogniser.conclude([])
+    assert (recogniser.waiting, recogniser.following) == (0, 0)
+
+
+def test_a_face_that_was_embedded_to_tell_who_it_is_is_a_sample_too() -> None:
+    """Two who stand so close that their places do not tell them apart are embedded once each at a look, not twice."""
+    stage = Stage(lambda _: [(100, 0.1), (150, 2.0)])
+    recogniser = recogniser_of(stage)
+    for index in range(3):
+        process(recogniser, stage, frame_at(stage, index / 2))
+    assert stage.embedded == 2 * 3
 
 
 @pytest.mark.parametrize("rows", [0, 2])
 def test_another_number_of_vectors_than_wanted_is_refused(rows: int) -> None:
     stage = Stage(lambda _: [(100, 0.1)])
     recogniser = recogniser_of(stage)
-    assert recogniser.look(frame_at(stage, 0)) is not None
+    assert recogniser.look(frame_at(stage, 0))
     with pytest.raises(ValueError, match="zip"):
-        recogniser.conclude(np.zeros((rows, 1)))
+        recogniser.conclude([np.zeros((rows, 1))])
 
 
 def test_a_look_whose_faces_could_not_be_embedded_loses_no_event() -> None:
@@ -352,9 +402,9 @@ def test_a_look_whose_faces_could_not_be_embedded_loses_no_event() -> None:
     for index in range(12):
         frame = frame_at(stage, index / 2)
         wanted = recogniser.look(frame)
-        if index >= 6 and wanted is not None:
+        if index >= 6 and wanted:
             continue  # the embedder failed
-        events += recogniser.conclude(None if wanted is None else stage.embed(wanted.image, wanted.faces))
+        events += recogniser.conclude([stage.embed(each.image, each.faces) for each in wanted])
     assert not any(isinstance(event, TrackEnded) for event in events)
     events += process(recogniser, stage, frame_at(stage, 6))
     [ended] = [event for event in events if isinstance(event, TrackEnded)]
