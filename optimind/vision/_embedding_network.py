@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optimind.plugin_api import EngineError, Model, Vectors, open_session
+from optimind.vision._quick_graph import quick_graph
 
 __all__ = ["EmbeddingNetwork"]
 
@@ -22,7 +23,7 @@ class EmbeddingNetwork:
         if told is None:
             raise EngineError(f"the model {model.name} is no embedder", mend="name another one as embedder")
         self._name, self._told = model.name, told
-        self._session = open_session(model.file, threads=threads)
+        self._session = open_session(quick_graph(model.file, model.description.sha256), threads=threads)
         inputs = {tensor.name: tensor for tensor in self._session.get_inputs()}
         outputs = {tensor.name: tensor for tensor in self._session.get_outputs()}
         self._input = told.input or next(iter(inputs))
