@@ -39,6 +39,8 @@ _DOUBTFUL: Final = 6.0
 _NEWCOMER: Final = 12.0
 """What it costs to take a face for somebody new: a likeness that is worse than that is none."""
 _NEVER: Final = 1e6
+_LOOKS_AWAY: Final = timedelta(seconds=1.5)
+"""A face at rest that is back in its place so soon only looked away."""
 
 
 @dataclass(slots=True, eq=False)
@@ -70,6 +72,10 @@ class Track:
     def spread_at(self, at: datetime) -> float:
         """One standard deviation of where its middle is at ``at``, along either axis, in pixels."""
         return self.motion.spread_after((at - self.last_seen_at).total_seconds())
+
+    def looked_away(self, at: datetime) -> bool:
+        """Whether a face that was missed was at rest and seen a moment ago."""
+        return self.motion.is_at_rest and abs(at - self.last_seen_at) <= _LOOKS_AWAY
 
     def see(self, box: NDArray[np.float64], at: datetime) -> None:
         """Take the detection ``box`` as this face's."""
@@ -103,11 +109,12 @@ class Tracker:
         """Which of the ``boxes`` (n, 4) need a look at what they look like to be told whose they are.
 
         Several tracks could have gone on to them, or their track to another one; or it was lost, or is not where it
-        should be, so that somebody else may have come into its place.
+        should be, so that somebody else may have come into its place. Who sat still and was lost for a moment only
+        looked away: a sample that is taken then will tell.
         """
         costs = self._costs(boxes, at)
         possible = costs < _GATE
-        lost = np.array([track.misses > 0 for track in self.tracks], dtype=np.bool_)
+        lost = np.array([track.misses > 0 and not track.looked_away(at) for track in self.tracks], dtype=np.bool_)
         torn = possible.sum(axis=1) > 1
         doubtful = possible & (costs > _DOUBTFUL)
         return np.asarray(

@@ -204,6 +204,7 @@ class Recogniser:
         kept = [self._tracker.tracks[row] for row in look.unchanged]
         for track, box in zip(kept, look.unchanged.values(), strict=True):
             track.keep(box, at)
+        missed = {track.number for track in self._tracker.tracks if track.misses}
         with self._stages.measure("track"):
             contest = self._contest(frame, look.faces)
             tracks, ended = self._tracker.update(
@@ -216,6 +217,9 @@ class Recogniser:
         for track in ended:
             self._end(track)
         subjects = [self._subject_of(track) for track in tracks]
+        for subject in subjects:
+            if subject.track.number in missed:  # it may be somebody else now
+                subject.sampled_at = None
         self._seen = [*subjects, *(self._subjects[track.number] for track in kept if track not in tracks)]
         with self._stages.measure("quality"):
             quality = _quality_of(frame.image, look.faces)

@@ -144,12 +144,21 @@ def test_whose_place_is_doubtful_is_looked_at(at_s: float, corner: tuple[float, 
     assert tracker.contested(boxes(corner), at(at_s)).tolist() == [is_contested]
 
 
-def test_who_was_lost_is_looked_at_when_somebody_comes_back() -> None:
+@pytest.mark.parametrize(
+    ("speed", "back_s", "contested"),
+    [
+        pytest.param(0, 1.2, False, id="only looked away"),
+        pytest.param(0, 2.6, True, id="was away for long"),
+        pytest.param(60, 1.2, True, id="was moving"),
+    ],
+)
+def test_who_was_lost_is_looked_at_when_somebody_comes_back(*, speed: float, back_s: float, contested: bool) -> None:
     tracker = Tracker()
     for step in range(11):
-        tracker.update(boxes((0, 0), (600, 0)), at(step / 10))
-    tracker.update(boxes((600, 0)), at(1.1))
-    assert tracker.contested(boxes((0, 0), (600, 0)), at(1.2)).tolist() == [True, False]
+        tracker.update(boxes((speed * step / 10, 0), (900, 0)), at(step / 10))
+    tracker.update(boxes((900, 0)), at(1.1))
+    back = boxes((speed * min(back_s, 1.3), 0), (900, 0))
+    assert tracker.contested(back, at(back_s)).tolist() == [contested, False]
 
 
 @pytest.mark.parametrize(
