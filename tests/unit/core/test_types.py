@@ -75,3 +75,37 @@ def test_overlap_and_size() -> None:
     half = BOX + np.array([5.0, 0.0, 5.0, 0.0])
     assert iou(BOX, np.vstack([BOX, half, BOX + 20])).tolist() == [pytest.approx([1.0, 1 / 3, 0.0])]
     assert sizes(BOX).tolist() == [10.0]
+
+
+def some_faces(n: int, *, seed: int = 0, landmarks: bool = True) -> Detections:
+    rng = np.random.default_rng(seed)
+    low = rng.uniform(-20, 300, (n, 2))
+    points = rng.uniform(0, 300, (n, 5, 2)) if landmarks else None
+    return Detections(np.hstack([low, low + rng.uniform(1, 90, (n, 2))]), rng.random(n), points, rng.random(n))
+
+
+@pytest.mark.parametrize("scale", [2.0, np.array([0.5, 3.0]), np.array([[2.0], [0.25], [1.0]])])
+@pytest.mark.parametrize("by", [0, np.array([7, -3]), np.arange(6.0).reshape(3, 2)])
+def test_faces_are_moved_to_another_picture_and_back(by: np.ndarray, scale: np.ndarray) -> None:
+    faces = some_faces(3)
+    moved = faces.moved(by, scale)
+    factor, offset = np.broadcast_to(scale, (3, 2)), np.broadcast_to(by, (3, 2))
+    assert np.allclose(moved.xyxy[:, :2], faces.xyxy[:, :2] * factor + offset)
+    assert faces.landmarks is not None
+    assert moved.landmarks is not None
+    assert np.allclose(moved.landmarks[:, 4], faces.landmarks[:, 4] * factor + offset)
+    assert moved.confidence is faces.confidence
+    assert moved.frontality is faces.frontality
+    back = moved.moved(-offset / factor, 1 / factor)
+    assert np.allclose(back.xyxy, faces.xyxy)
+
+
+def test_faces_are_put_together() -> None:
+    a, b, bare = some_faces(2), some_faces(3, seed=1), some_faces(1, seed=2, landmarks=False)
+    both = Detections.joined([a, Detections.empty(), b])
+    assert len(both) == 5
+    assert both.landmarks is not None
+    assert np.array_equal(both.xyxy, np.vstack([a.xyxy, b.xyxy]))
+    assert Detections.joined([a, bare]).landmarks is None
+    assert Detections.joined([a, bare]).frontality is not None
+    assert len(Detections.joined([])) == len(Detections.joined([Detections.empty()])) == 0

@@ -15,7 +15,7 @@ import pytest
 from optimind.core.types import Detections, Frame, Image, Vectors
 from optimind.pipeline.candidates import Wanted
 from optimind.pipeline.capture import Capture
-from optimind.pipeline.loop import CameraFeed, Loop
+from optimind.pipeline.loop import EMBED_S, CameraFeed, Loop
 from optimind.pipeline.replay import Replay
 from optimind.pipeline.stages import StageTimes
 from optimind.pipeline.summary import attention
@@ -388,3 +388,24 @@ def test_a_recording_that_is_replayed_has_no_delays() -> None:
     delays = StageTimes()
     loop([feed("clip", Clip("clip", 7), Sighted([]))], delays=delays).run()
     assert delays.summary() == {}
+
+
+@pytest.mark.parametrize("cameras", [1, 3])
+def test_live_cameras_share_the_time_for_embedding_and_a_recording_has_all_of_it(cameras: int) -> None:
+    class Slow(FakeEmbedder):
+        def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Vectors]:
+            time.sleep(EMBED_S / 6 * sum(len(faces) for _, faces in pictures))
+            return super().embed_all(pictures)
+
+    scripts = [Script([], faces=lambda _: 1) for _ in range(cameras)]
+    loop([live(f"c{number}", script) for number, script in enumerate(scripts)], Slow()).run()
+    for script in scripts:
+        first, *others = script.most
+        assert first is not None
+        # Six faces fit, less what the machine is slower than the clock of a sleep.
+        assert all(most is not None and 1 <= most <= 6 / cameras + 0.5 for most in others)
+    if cameras == 1:
+        assert max(most or 0 for most in scripts[0].most[1:]) >= 3
+    recorded = Script([], faces=lambda _: 1)
+    loop([feed("r", Clip("r", 3), recorded)], Slow()).run()
+    assert recorded.most == [None] * 3
