@@ -164,7 +164,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(folder: Path, start: Start, worke
 
 
 @linux
-@pytest.mark.parametrize("moment_s", [0, 0.01, 0.15])
+@pytest.mark.parametrize("moment_s", [0, 0.005, 0.01, 0.02, 0.15])
 def test_ctrl_c_while_the_workers_start(start: Start, moment_s: float) -> None:
     """The first moments of a process: its imports, before it can ignore anything by itself."""
     process = start(workers=2, pause=1)
