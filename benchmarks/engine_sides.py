@@ -78,7 +78,7 @@ class Ours:
             detector = self.detector
             return lambda: detector.detect(picture)[0]
         landmarks, boxes = self._landmarks, pictures["boxes"].astype(np.intp)
-        return lambda: landmarks.find(picture, boxes)
+        return lambda: landmarks.find([(picture, boxes)])
 
     def seconds(self, task: Task, pictures: dict[str, Image]) -> list[float]:
         """How long each call took."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -57,6 +57,7 @@ __all__ = [
     "DeliveryRefused",
     "Detections",
     "Detector",
+    "Embedded",
     "Embedder",
     "EmbedderInfo",
     "EngineError",
@@ -204,6 +205,16 @@ class EmbedderInfo:
     dimension: int
 
 
+class Embedded(NamedTuple):
+    """The faces of one picture: ``vectors`` (n, dimension) float64, and ``frontality`` (n,) as in ``Detections``.
+
+    ``frontality`` is None where it cannot be told.
+    """
+
+    vectors: Vectors
+    frontality: NDArray[np.float64] | None = None
+
+
 @runtime_checkable
 class Embedder(Protocol):
     """Turns faces into vectors. An engine that is both detector and embedder shares one ``settings_type``.
@@ -241,16 +252,12 @@ class Embedder(Protocol):
         """Return a row a face: (n, dimension) float64, to be compared by Euclidean distance. Not thread-safe."""
         ...
 
-    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Vectors]:
-        """As :meth:`embed` for one or more pictures, for engines that are quicker with many faces at once."""
-        return [self.embed(image, faces) for image, faces in pictures]
+    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Embedded]:
+        """As :meth:`embed` for one or more pictures, and how far each face looks into the camera.
 
-    def embed_with_pose(self, image: Image, faces: Detections) -> tuple[Vectors, NDArray[np.float64] | None]:
-        """Return what :meth:`embed` does, and how far each face looks into the camera, (n,) as in ``Detections``.
-
-        For an embedder that looks for points of the face, which tell both. None where it cannot be told.
+        For an engine that is quicker with many faces at once, or that looks for points of the face, which tell both.
         """
-        return self.embed(image, faces), frontality_in(faces)
+        return [Embedded(self.embed(image, faces), frontality_in(faces)) for image, faces in pictures]
 
     def calibration(self) -> Calibration | None:
         """What is known of these distances: a cohort of people who are in nobody's class, and how close strangers come.

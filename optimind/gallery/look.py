@@ -1,9 +1,10 @@
-"""Looking at one photograph: find the face, judge it, embed it."""
+"""Looking at photographs: find the face, judge it, embed it."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -13,8 +14,8 @@ from numpy.typing import NDArray
 from optimind.core.geometry import iou, sizes
 from optimind.core.types import Detections, Image
 from optimind.gallery.outcome import Outcome
-from optimind.gallery.photographs import LONGER_SIDE_PX, UnreadableError, read_bytes, read_photograph
-from optimind.gallery.quality import MIN_FACE_PX, Refusal, judge
+from optimind.gallery.photographs import LONGER_SIDE_PX, Picture, UnreadableError, read_bytes, read_photograph
+from optimind.gallery.quality import MIN_FACE_PX, MainFace, Refusal, judge
 from optimind.plugin_api import Detector, Embedder
 
 __all__ = ["look_at", "look_into"]
@@ -28,40 +29,92 @@ CLOSER = 1.19
 """Where a glance shows several faces they are looked at in a copy larger by this, which tells their sizes apart."""
 SECOND_LOOK = 1.13
 SAME_FACE_IOU = 0.4
+HELD_PX = 4_000_000
+"""So many pixels wait at most, and one photograph's, until the faces in them are embedded together: 12 MB."""
 
 
-def look_at(path: str, detector: Detector, embedder: Embedder) -> Outcome:
-    """Return what the photograph at ``path`` gives; a bad photograph is an outcome, not an error.
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A photograph with the one face to enrol, before it is embedded. ``sha256`` is that of the file."""
 
-    ``detector`` must find faces from :data:`~optimind.gallery.quality.MIN_FACE_PX`. What the engine raises passes.
+    sha256: str
+    picture: Picture
+    main: MainFace
+
+
+def look_at(
+    paths: Sequence[str],
+    detector: Detector,
+    embedder: Embedder,
+    watch: Callable[[Sequence[int]], None] = lambda _: None,
+) -> list[Outcome]:
+    """Return what each photograph at ``paths`` gives; a bad photograph is an outcome, not an error.
+
+    Their faces are embedded together, but no more than :data:`HELD_PX` pixels wait for that. ``watch`` is told which of
+    the photographs are worked on now. ``detector`` must find faces from :data:`~optimind.gallery.quality.MIN_FACE_PX`.
+    What the engine raises passes.
     """
+    outcomes: dict[int, Outcome] = {}
+    found: dict[int, _Found] = {}
+    for number, path in enumerate(paths):
+        watch([number])
+        seen = _found_in(path, detector)
+        if isinstance(seen, Outcome):
+            outcomes[number] = seen
+        else:
+            found[number] = seen
+        held_px = sum(f.picture.image.shape[0] * f.picture.image.shape[1] for f in found.values())
+        if found and (held_px > HELD_PX or number == len(paths) - 1):
+            watch(list(found))
+            outcomes |= zip(found, _embedded(list(found.values()), embedder), strict=True)
+            found.clear()
+    return [outcomes[number] for number in range(len(paths))]
+
+
+def look_into(data: bytes, file: str, detector: Detector, embedder: Embedder) -> Outcome:
+    """As :func:`look_at`, of one image file's bytes; ``file`` is its name, for the advice given."""
+    seen = _found_of(data, file, detector)
+    return seen if isinstance(seen, Outcome) else _embedded([seen], embedder)[0]
+
+
+def _found_in(path: str, detector: Detector) -> _Found | Outcome:
+    """Read the photograph at ``path`` and find the face to enrol; an outcome says why there is none."""
     try:
         data = read_bytes(path)
     except UnreadableError as error:
         return Outcome("", "", "unreadable", str(error))
-    return look_into(data, path, detector, embedder)
+    return _found_of(data, path, detector)
 
 
-def look_into(data: bytes, file: str, detector: Detector, embedder: Embedder) -> Outcome:
-    """As :func:`look_at`, of an image file's bytes; ``file`` is its name, for the advice given."""
+def _found_of(data: bytes, file: str, detector: Detector) -> _Found | Outcome:
     sha256 = hashlib.sha256(data).hexdigest()
     try:
         picture = read_photograph(data, file)
     except UnreadableError as error:
         return Outcome(sha256, "", "unreadable", str(error))
-    seen = judge(picture.image, _find(picture.image, detector), picture.reduction)
-    if isinstance(seen, Refusal):
-        return Outcome(sha256, picture.digest, seen.reason, seen.detail)
-    vectors, frontality = embedder.embed_with_pose(picture.image, seen.face)
-    vector = np.asarray(vectors, dtype=np.float64)
-    if vector.shape != (1, embedder.info.dimension) or not np.isfinite(vector).all():
-        raise ValueError(f"the embedder returned {vector.shape} for one face, or numbers that are not finite")
-    # A face whose pose cannot be told is taken to look into the camera.
-    looks_here = 1.0 if frontality is None else float(frontality[0])
-    return Outcome(
-        sha256, picture.digest, "", "", vector[0],
-        seen.face_px, seen.sharpness, seen.smaller_faces, looks_here, seen.light,
-    )  # fmt: skip
+    main = judge(picture.image, _find(picture.image, detector), picture.reduction)
+    if isinstance(main, Refusal):
+        return Outcome(sha256, picture.digest, main.reason, main.detail)
+    return _Found(sha256, picture, main)
+
+
+def _embedded(found: Sequence[_Found], embedder: Embedder) -> list[Outcome]:
+    """Return the outcomes of one or more photographs. Raises :class:`ValueError` where the embedder is at fault."""
+    embedded = embedder.embed_all([(each.picture.image, each.main.face) for each in found])
+    outcomes = []
+    for each, (vectors, frontality) in zip(found, embedded, strict=True):
+        vector = np.asarray(vectors, dtype=np.float64)
+        if vector.shape != (1, embedder.info.dimension) or not np.isfinite(vector).all():
+            raise ValueError(f"the embedder returned {vector.shape} for one face, or numbers that are not finite")
+        # A face whose pose cannot be told is taken to look into the camera.
+        looks_here = 1.0 if frontality is None else float(frontality[0])
+        outcomes.append(
+            Outcome(
+                each.sha256, each.picture.digest, "", "", vector[0],
+                each.main.face_px, each.main.sharpness, each.main.smaller_faces, looks_here, each.main.light,
+            )
+        )  # fmt: skip
+    return outcomes
 
 
 def _find(image: Image, detector: Detector) -> Detections:

@@ -7,16 +7,19 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+import time
+from collections.abc import Callable, Generator, Iterator, MutableSequence, Sequence, Set
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import dataclass
 from multiprocessing.context import BaseContext
 from typing import Protocol
 
 import cv2
 
 from optimind.errors import EngineError
+from optimind.gallery.batches import Batches
 from optimind.gallery.dataset import Photograph
 from optimind.gallery.look import look_at
 from optimind.gallery.outcome import Outcome
@@ -26,6 +29,14 @@ __all__ = ["EngineFactory", "outcomes"]
 
 _THE_PARENTS = {signal.SIGINT, signal.SIGTERM}
 """What the parent alone answers while it starts a process."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """What became of a batch of photographs, and how long that took, the engine being loaded."""
+
+    outcomes: list[Outcome]
+    seconds: float
 
 
 class EngineFactory(Protocol):
@@ -41,7 +52,7 @@ class EngineFactory(Protocol):
 
 
 def outcomes(
-    photographs: Iterable[Photograph], engine: EngineFactory, workers: int
+    photographs: Sequence[Photograph], engine: EngineFactory, workers: int
 ) -> Generator[tuple[Photograph, Outcome], None, None]:
     """Yield each photograph with its outcome, in the order in which they are done.
 
@@ -50,35 +61,61 @@ def outcomes(
     or takes its process down.
     """
     if workers == 1:
-        loaded = engine()
-        for photograph in photographs:
-            yield photograph, _look(photograph, *loaded)
+        yield from _here(photographs, engine)
     else:
-        yield from _in_processes(iter(photographs), engine, workers)
+        yield from _in_processes(photographs, engine, workers)
+
+
+def _here(
+    photographs: Sequence[Photograph], engine: EngineFactory
+) -> Generator[tuple[Photograph, Outcome], None, None]:
+    loaded = engine()
+    batches = Batches(len(photographs), 1)
+    while numbers := batches.deal():
+        batch = photographs[numbers.start : numbers.stop]
+        try:
+            looked = _look(batch, *loaded)
+        except EngineError:
+            for photograph in batch:
+                yield photograph, _look([photograph], *loaded).outcomes[0]
+            continue
+        batches.took(len(batch), looked.seconds)
+        yield from zip(batch, looked.outcomes, strict=True)
 
 
 def _in_processes(
-    photographs: Iterator[Photograph], engine: EngineFactory, workers: int
+    photographs: Sequence[Photograph], engine: EngineFactory, workers: int
 ) -> Generator[tuple[Photograph, Outcome], None, None]:
     others = set(multiprocessing.active_children())
-    running: dict[Future[Outcome], Photograph] = {}
+    running: dict[Future[_Looked], range] = {}
+    batches = Batches(len(photographs), workers)
+    context = _context()
+    under_way = context.RawArray("b", len(photographs))
     finished = False
     with _one_thread_each():
-        pool = ProcessPoolExecutor(workers, _context(), _prepare, (engine,))
+        pool = ProcessPoolExecutor(workers, context, _prepare, (engine, under_way))
         try:
             while True:
                 # Two a worker: nobody waits for work, and little is lost when it stops.
-                while len(running) < 2 * workers and (photograph := next(photographs, None)) is not None:
-                    running[_submit(pool, photograph)] = photograph
+                while len(running) < 2 * workers and (numbers := batches.deal()):
+                    running[_submit(pool, photographs, numbers)] = numbers
                 if not running:
                     break
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
-                    outcome = future.result()
-                    yield running.pop(future), outcome
+                    numbers = running[future]
+                    if isinstance(future.exception(), EngineError) and len(numbers) > 1:
+                        # One by one: what can be done is done, and the one that is to blame is blamed.
+                        running |= {_submit(pool, photographs, range(n, n + 1)): range(n, n + 1) for n in numbers}
+                        del running[future]
+                        continue
+                    looked = future.result()
+                    del running[future]
+                    batches.took(len(numbers), looked.seconds)
+                    yield from zip(photographs[numbers.start : numbers.stop], looked.outcomes, strict=True)
             finished = True
         except BrokenProcessPool as error:
-            files = ", ".join(sorted(p.file for p in running.values()))
+            files = ", ".join(sorted(p.file for p, at_work in zip(photographs, under_way, strict=True) if at_work))
             raise EngineError(
                 f"an encoding process died (out of memory, or killed) while looking at one of: {files}",
                 mend="run the same command again, what was done is kept; with --workers 1 it needs less memory",
@@ -103,16 +140,34 @@ def _context() -> BaseContext:
     return multiprocessing.get_context("fork" if threads == 1 else "spawn")
 
 
-def _submit(pool: ProcessPoolExecutor, photograph: Photograph) -> Future[Outcome]:
-    """Hand over one photograph. A process that this starts never hears of Ctrl-C: the parent ends it."""
+def _submit(pool: ProcessPoolExecutor, photographs: Sequence[Photograph], numbers: range) -> Future[_Looked]:
+    """Hand over a few photographs. A process that this starts never hears of Ctrl-C: the parent ends it."""
+    batch = photographs[numbers.start : numbers.stop]
+    with _later(_THE_PARENTS):
+        return pool.submit(_work, batch, numbers.start)
+
+
+@contextmanager
+def _later(signals: Set[signal.Signals]) -> Iterator[None]:
+    """Answer ``signals`` when this is over: a process that is started by halves would not be known to anybody.
+
+    The mask is inherited, so that not even the first moments of a new process print a traceback. It does not hold for
+    this process's other threads, and what they are sent is answered by the main one: hence the handlers.
+    """
     if threading.current_thread() is not threading.main_thread():
-        return pool.submit(_work, photograph)
-    # The mask is inherited, so that not even the first moments of the new process print a traceback.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _THE_PARENTS)
+        yield
+        return
+    came: list[int] = []
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    usual = {number: signal.signal(number, lambda number, _: came.append(number)) for number in signals}
     try:
-        return pool.submit(_work, photograph)
+        yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for late in came:
+            signal.raise_signal(late)
 
 
 @contextmanager
@@ -132,15 +187,16 @@ def _one_thread_each() -> Iterator[None]:
 
 
 class _Worker:
-    """What one process keeps between photographs."""
+    """What one process keeps between photographs; ``under_way`` has a one for each that a process works on now."""
 
     engine: EngineFactory
+    under_way: MutableSequence[int]
     loaded: tuple[Detector, Embedder] | None = None
 
 
-def _prepare(engine: EngineFactory) -> None:
+def _prepare(engine: EngineFactory, under_way: MutableSequence[int]) -> None:
     """Set up a worker process; the engine is loaded with its first photograph, where an error finds its way back."""
-    _Worker.engine = engine
+    _Worker.engine, _Worker.under_way = engine, under_way
     # A fork has the parent's handlers, and on a terminal its bar in place of these streams.
     sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -157,20 +213,36 @@ def _end_with(parent_ended: Callable[[], None]) -> None:
     os._exit(1)
 
 
-def _work(photograph: Photograph) -> Outcome:
+def _work(photographs: Sequence[Photograph], first: int) -> _Looked:
     if _Worker.loaded is None:
         _Worker.loaded = _Worker.engine()
-    return _look(photograph, *_Worker.loaded)
+    here = slice(first, first + len(photographs))
 
+    def watch(numbers: Sequence[int]) -> None:
+        _Worker.under_way[here] = [number in numbers for number in range(len(photographs))]
 
-def _look(photograph: Photograph, detector: Detector, embedder: Embedder) -> Outcome:
     try:
-        return look_at(photograph.path, detector, embedder)
+        return _look(photographs, *_Worker.loaded, watch)
+    finally:
+        watch(())
+
+
+def _look(
+    photographs: Sequence[Photograph],
+    detector: Detector,
+    embedder: Embedder,
+    watch: Callable[[Sequence[int]], None] = lambda _: None,
+) -> _Looked:
+    began = time.monotonic()
+    try:
+        found = look_at([photograph.path for photograph in photographs], detector, embedder, watch)
     except EngineError:
         raise
     except Exception as error:
-        # Whatever a third party's engine raises; the photograph itself was already decoded.
+        # Whatever a third party's engine raises; the photographs themselves were already decoded.
+        files = ", ".join(photograph.file for photograph in photographs)
         raise EngineError(
-            f"the engine failed on {photograph.file}: {type(error).__name__}: {error}",
+            f"the engine failed on {files}: {type(error).__name__}: {error}",
             mend="what was done is kept; take this photograph out, run the same command again, and report the engine",
         ) from error
+    return _Looked(found, time.monotonic() - began)

@@ -207,7 +207,7 @@ class Loop:
         try:
             with self._stages.measure("embed"):
                 done = self._embedder.embed_all([(each.image, each.faces) for each in wanted])
-            together = [functools.partial(np.asarray, vectors) for _, vectors in zip(wanted, done, strict=True)]
+            together = [functools.partial(np.asarray, each.vectors) for _, each in zip(wanted, done, strict=True)]
         except Exception:  # noqa: BLE001 - raised again by whoever it belongs to
             return iter([functools.partial(self._embedder.embed, each.image, each.faces) for each in wanted])
         face_s = (time.perf_counter() - began_s) / sum(len(each.faces) for each in wanted)

@@ -204,11 +204,14 @@ def _check_several(embedder: Embedder, portrait: Image, faces: Detections) -> No
     together = embedder.embed_all(pictures)
     _require(np.array_equal(portrait, untouched), "embed_all must not change a picture")
     _require(len(together) == len(pictures), f"{len(pictures)} pictures must give as many answers, not {len(together)}")
-    for rows, (image, some) in zip(together, pictures, strict=True):
+    for (rows, frontality), (image, some) in zip(together, pictures, strict=True):
         alone = embedder.embed(image, some)
         _require(rows.dtype == np.float64, f"rows of embed_all must be float64, got {rows.dtype}")
         _require(rows.shape == alone.shape, f"embed_all must give {alone.shape} for a picture, got {rows.shape}")
         _require(np.allclose(rows, alone, atol=_SAME_ROW), "embed_all must give the rows that embed gives")
+        if frontality is not None:
+            is_pose = frontality.shape == (len(some),) and bool(((frontality >= 0) & (frontality <= 1)).all())
+            _require(is_pose, "the frontality of embed_all must be a number from 0 to 1 for each face, or None")
 
 
 def _tiled(landmarks: np.ndarray[tuple[int, ...], np.dtype[np.float64]] | None) -> Any:

@@ -75,14 +75,15 @@ def _cut(image: Image, points: NDArray[np.float64], chip: Image) -> None:
     matrix = turn * (step / (CHIP_PX - 1))
     middle = low + step / 2
     offset = middle - turn @ np.array([step, step]) / 2
-    cv2.warpAffine(
-        part,
+    # Pixels of four bytes are interpolated in half the time.
+    cut = cv2.warpAffine(
+        cv2.cvtColor(part, cv2.COLOR_BGR2BGRA),
         np.column_stack([matrix, offset]),
         (CHIP_PX, CHIP_PX),
-        dst=chip,
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_CONSTANT,
     )
+    cv2.cvtColor(cut, cv2.COLOR_BGRA2BGR, dst=chip)
 
 
 def _placed(points: NDArray[np.float64]) -> tuple[NDArray[np.float64], float, float]:

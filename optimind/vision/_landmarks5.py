@@ -1,4 +1,4 @@
-"""Five points of each face of a picture: both corners of both eyes and the base of the nose.
+"""Five points of each face: both corners of both eyes and the base of the nose.
 
 Cascades of regression trees (Kazemi and Sullivan, "One millisecond face alignment with an ensemble of regression
 trees", 2014) with dlib's weights, evaluated for up to 32 faces at once. All 15 splits of a tree are decided, which is
@@ -8,6 +8,7 @@ cheaper than following each face's own way, and the leaf that they lead to is pi
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -95,19 +96,28 @@ class Landmarks5:
         self._cascades = [_Cascade.prepared(predictor, index) for index in range(len(predictor.first))]
         self._of_thread = threading.local()
 
-    def find(self, image: Image, boxes: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Return (n, 5, 2) float64 pixels for the ``boxes`` (n, 4) of whole pixels (x1, y1, x2, y2).
+    def find(self, pictures: Sequence[tuple[Image, NDArray[np.intp]]]) -> list[NDArray[np.float64]]:
+        """Return (n, 5, 2) float64 pixels for each picture and its ``boxes`` (n, 4) of whole pixels (x1, y1, x2, y2).
 
         The points are in dlib's order: the outer and the inner corner of the eye at the right of the picture, the same
         of the one at the left, the base of the nose. dlib itself rounds them to whole pixels.
         """
-        if max(image.shape) > _LARGEST_PX:
-            groups = [self._find_in_part(image, box) for box in boxes]
-        else:
-            image = np.ascontiguousarray(image)  # else OpenCV copies a mirrored view at each look
-            starts = range(0, len(boxes), _MOST_AT_ONCE)
-            groups = [self._find(image, boxes[start : start + _MOST_AT_ONCE]) for start in starts]
-        return np.concatenate([np.empty((0, _POINTS, 2)), *groups])
+        found = [np.empty((len(boxes), _POINTS, 2)) for _, boxes in pictures]
+        together: list[tuple[Image, NDArray[np.intp]]] = []
+        places: list[NDArray[np.float64]] = []
+        for (image, boxes), points in zip(pictures, found, strict=True):
+            if max(image.shape) > _LARGEST_PX:
+                points[:] = [self._find_in_part(image, box) for box in boxes]
+                continue
+            image = np.ascontiguousarray(image)  # noqa: PLW2901 - else OpenCV copies a mirrored view at each look
+            together.extend((image, box) for box in boxes)
+            places.extend(points)
+        for start in range(0, len(together), _MOST_AT_ONCE):
+            group = together[start : start + _MOST_AT_ONCE]
+            shapes = self._find([image for image, _ in group], np.array([box for _, box in group]))
+            for place, shape in zip(places[start:], shapes, strict=False):
+                place[:] = shape
+        return found
 
     def _find_in_part(self, image: Image, box: NDArray[np.intp]) -> NDArray[np.float64]:
         """Find the points of one face in what surrounds it."""
@@ -115,16 +125,19 @@ class Landmarks5:
         low = np.clip(box[:2] - size, 0, np.array(image.shape[1::-1]) - 1)
         high = np.maximum(box[2:] + size, low + 1)
         part = image[low[1] : high[1], low[0] : high[0]][:_LARGEST_PX, :_LARGEST_PX]
-        return np.asarray(self.find(part, (box - np.tile(low, 2))[None]) + low)
+        (found,) = self.find([(part, (box - np.tile(low, 2))[None])])
+        return np.asarray(found[0] + low)
 
-    def _find(self, image: Image, boxes: NDArray[np.intp]) -> NDArray[np.float64]:
+    def _find(self, images: Sequence[Image], boxes: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Find the points of up to 32 faces: the ``boxes`` (n, 4), of each the picture that it lies in."""
         count = len(boxes)
         desk = self._desk(1 << (count - 1).bit_length())
+        pictures = _with_its_faces(images)
         corner, size = boxes[:, None, :2], boxes[:, None, 2:] - boxes[:, None, :2]
         shapes = self._mean_shape.repeat(count, axis=0)
         for cascade in self._cascades:
             factors = (shapes @ self._to_factors).reshape(count, 2, -1)
-            desk.look(image, cascade.pixels, factors, corner, size)
+            desk.look(pictures, cascade.pixels, factors, corner, size)
             desk.brightness.take(cascade.compared, axis=0, out=desk.seen, mode="clip")
             brighter, darker, by_more_than = desk.seen
             cv2.subtract(brighter, darker, dst=brighter)
@@ -178,16 +191,16 @@ class _Desk:
 
     def look(
         self,
-        image: Image,
+        pictures: Sequence[tuple[Image, slice]],
         pixels: NDArray[np.float32],
         factors: NDArray[np.float64],
         corner: NDArray[np.intp],
         size: NDArray[np.intp],
     ) -> None:
-        """See how bright the ``pixels`` (7, f) of each face are; what lies outside the picture is black.
+        """See how bright the ``pixels`` (7, f) of each face in its picture are; what lies outside of that is black.
 
-        ``factors`` (n, 2, 7) are what :func:`_turned_deltas` makes of each face's shape, ``corner`` and ``size``
-        (n, 1, 2) those of its box.
+        ``pictures``: each with the faces that are in it. ``factors`` (n, 2, 7) are what :func:`_turned_deltas` makes
+        of each face's shape, ``corner`` and ``size`` (n, 1, 2) those of its box.
         """
         count = len(factors)
         places, colours = self.places[:count], self.colours[:count]
@@ -197,8 +210,20 @@ class _Desk:
         # Rounded before the corner is added: in large pictures a float32 has too few digits for the fraction.
         np.floor(places, out=places)
         np.add(places, corner.reshape(-1, 2, 1).astype(np.float32), out=places)
-        cv2.remap(image, places[:, 0], places[:, 1], cv2.INTER_NEAREST, dst=colours, borderMode=cv2.BORDER_CONSTANT)
+        for image, faces in pictures:
+            cv2.remap(image, places[faces, 0], places[faces, 1], cv2.INTER_NEAREST, dst=colours[faces])
         cv2.transpose(cv2.transform(colours, _MEAN_COLOUR), dst=self.brightness[: pixels.shape[1], :count])
+
+
+def _with_its_faces(images: Sequence[Image]) -> list[tuple[Image, slice]]:
+    """Return each picture once, with the faces that are in it; ``images`` has one for each face."""
+    found: list[tuple[Image, slice]] = []
+    for face, image in enumerate(images):
+        if found and found[-1][0] is image:
+            found[-1] = image, slice(found[-1][1].start, face + 1)
+        else:
+            found.append((image, slice(face, face + 1)))
+    return found
 
 
 def _turned_deltas(mean_shape: NDArray[np.float32]) -> NDArray[np.float64]:

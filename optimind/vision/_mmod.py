@@ -8,6 +8,7 @@ again at an overlap of 0.8).
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -147,12 +148,13 @@ class Mmod:
         """Turn the ``middles`` (n, 2) of windows on the canvas into boxes of the picture."""
         low = layout.places[:, :2].astype(np.float64)
         high = low + layout.places[:, 2:] - 1
-        outside = np.clip(low - middles[:, None], 0, None) + np.clip(middles[:, None] - high, 0, None)
-        level = np.argmin(np.square(outside).sum(axis=2), axis=1)
+        outside = np.maximum(low - middles[:, None], middles[:, None] - high)
+        level = np.square(outside.clip(0)).sum(axis=2).argmin(axis=1)
         half = (np.array([self._windows.width_px, self._windows.height_px]) - 1) / 2
-        boxes = np.hstack([middles - half, middles + half]) - np.tile(low[level], 2)
+        middles = middles - low[level]
+        boxes = np.hstack([middles - half, middles + half])
         # dlib's way up the pyramid, which is a third of a pixel off at each level.
-        for up in range(len(layout.places) - 1):
+        for up in range(level.max(initial=0)):
             higher = level > up
             boxes[higher] = boxes[higher] * 1.2 + 0.3
         return np.asarray(np.sign(boxes) * np.floor(np.abs(boxes) + 0.5))
@@ -199,6 +201,7 @@ def _levels_of(width: int, height: int) -> list[tuple[int, int]]:
         sizes.append(smaller)
 
 
+@functools.lru_cache(maxsize=64)
 def _few(width: int, height: int, levels: int) -> _Layout:
     """Lay only the first ``levels``, in rows of which the first is as wide as leaves the least area.
 
@@ -227,6 +230,7 @@ def _in_rows(places: NDArray[np.intp], along: int) -> _Layout:
     return _Layout(np.array(moved), _canvas_size(wide - _RIM_PX, below - _RIM_PX))
 
 
+@functools.lru_cache(maxsize=64)
 def _layout(width: int, height: int) -> _Layout:
     """Lay the levels below each other, and those that do not fit any more upwards at the right."""
     sizes = _levels_of(width, height)

@@ -18,10 +18,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from optimind.core.geometry import iou, sizes
+from optimind.core.pose import frontality_in
 from optimind.plugin_api import (
     Calibration,
     Detections,
     Detector,
+    Embedded,
     Embedder,
     EmbedderInfo,
     EngineError,
@@ -147,11 +149,12 @@ class ArcFaceEmbedder(Embedder):
         """Return (n, dimension) float64. Landmarks in ``faces`` serve where none are found by looking closer."""
         return self._vectors(self._chips(image, faces))
 
-    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Vectors]:
-        """As :meth:`embed`, with the faces of all pictures in as few runs as may be."""
+    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Embedded]:
+        """As :meth:`embed`, with the faces of all pictures in as few runs as may be; the pose is by ``faces``."""
         vectors = self._vectors(np.concatenate([self._chips(image, faces) for image, faces in pictures]))
         ends = np.cumsum([len(faces) for _, faces in pictures])
-        return np.split(vectors, ends[:-1])
+        rows = np.split(vectors, ends[:-1])
+        return [Embedded(own, frontality_in(faces)) for own, (_, faces) in zip(rows, pictures, strict=True)]
 
     def calibration(self) -> Calibration | None:
         """The one of these weights: the user's own (``optimind models calibrate``), else one that ships, else None."""

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, ClassVar, Final, Self
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
@@ -24,6 +25,7 @@ from optimind.plugin_api import (
     Calibration,
     Detections,
     Detector,
+    Embedded,
     Embedder,
     EmbedderInfo,
     EngineError,
@@ -124,7 +126,7 @@ class DlibDetector(Detector):
         return faces if (faces.confidence > self._min_confidence).any() else Detections.empty()
 
     def _with_pose(self, image: Image, faces: Detections) -> Detections:
-        points = self._landmarks.find(image, _whole_pixels(faces, image))
+        (points,) = self._landmarks.find([(image, _whole_pixels(faces, image))])
         return dataclasses.replace(faces, frontality=_frontality(points))
 
     def _found(self, image: Image, search: Search, min_confidence: float) -> Detections:
@@ -180,20 +182,21 @@ class DlibEmbedder(Embedder):
         """Return (n, 128) float64. Landmarks in ``faces`` are not used: the network wants those of dlib's predictor."""
         return self._vectors(self.chips(image, faces))
 
-    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Vectors]:
-        """As :meth:`embed`, with the faces of all pictures in as few runs as may be."""
-        vectors = self._vectors(np.concatenate([self.chips(image, faces) for image, faces in pictures]))
-        ends = np.cumsum([len(faces) for _, faces in pictures])
-        return np.split(vectors, ends[:-1])
+    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Embedded]:
+        """Return what :meth:`embed` does and each face's frontality, by the same points.
 
-    def embed_with_pose(self, image: Image, faces: Detections) -> tuple[Vectors, NDArray[np.float64]]:
-        """Return what :meth:`embed` does and each face's frontality, (n,), by the same points."""
-        points = self._landmarks.find(image, _whole_pixels(faces, image))
-        return self._vectors(_chips(image, points)), _frontality(points)
+        Points and vectors are those of the faces of all pictures in as few runs as may be.
+        """
+        found = self._landmarks.find([(image, _whole_pixels(faces, image)) for image, faces in pictures])
+        chips = [_chips(image, points) for (image, _), points in zip(pictures, found, strict=True)]
+        ends = np.cumsum([len(points) for points in found])
+        rows = np.split(self._vectors(np.concatenate(chips)), ends[:-1])
+        return [Embedded(own, _frontality(points)) for own, points in zip(rows, found, strict=True)]
 
     def chips(self, image: Image, faces: Detections) -> Image:
         """Return the faces as the network sees them: (n, 150, 150, 3) BGR."""
-        return _chips(image, self._landmarks.find(image, _whole_pixels(faces, image)))
+        (points,) = self._landmarks.find([(image, _whole_pixels(faces, image))])
+        return _chips(image, points)
 
     def calibration(self) -> Calibration | None:
         """The shipped one of these weights, which the engine ``face_recognition`` has too."""
@@ -201,8 +204,7 @@ class DlibEmbedder(Embedder):
 
     def _vectors(self, chips: Image) -> Vectors:
         if self._mirror:
-            # Each beside its mirror image, so that one face needs one run.
-            chips = np.stack([chips, chips[:, :, ::-1]], axis=1).reshape(-1, *chips.shape[1:])
+            chips = _with_mirror_images(chips)
         runs = [chips[start : start + CHIPS_AT_ONCE] for start in range(0, len(chips), CHIPS_AT_ONCE)]
         rows = [np.empty((0, EMBEDDING_SIZE)), *(self._session.run(None, {"chips": run})[0] for run in runs)]
         vectors = np.concatenate(rows, dtype=np.float64)
@@ -214,14 +216,26 @@ def _chips(image: Image, points: NDArray[np.float64]) -> Image:
     return face_chips(image, np.floor(points + 0.5))
 
 
+def _with_mirror_images(chips: Image) -> Image:
+    """Return each chip and, next to it, its mirror image, so that one face needs one run."""
+    both = np.empty((2 * len(chips), *chips.shape[1:]), dtype=np.uint8)
+    both[0::2] = chips
+    for chip, mirrored in zip(chips, both[1::2], strict=True):
+        cv2.flip(chip, 1, dst=mirrored)
+    return both
+
+
 def _frontality(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """What dlib's ``points`` (n, 5, 2) tell of the pose: (n,)."""
     left, right = points[:, 2:4].mean(axis=1), points[:, :2].mean(axis=1)
     return frontality_of(left, right, points[:, 4])
 
 
+@functools.cache
 def _landmarks() -> Landmarks5:
-    """Load what finds the five points; at the first time its file is read, which takes most of a second."""
+    """Load what finds the five points, once for detector and embedder; its file is read at the first time only, which
+    takes most of a second.
+    """
     tables = kept_or_made(
         LANDMARKS.sha256,
         f"landmarks-{CONVERTER}",

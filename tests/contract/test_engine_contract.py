@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from optimind.plugin_api import Detections, Detector, Embedder, Image, Vectors
+from optimind.plugin_api import Detections, Detector, Embedded, Embedder, Image, Vectors
 from optimind.testing.engines import FakeDetector, FakeEmbedder, blank, check_detector, check_embedder, paint_face
 from optimind.vision.dlib_engine import DlibDetector, DlibEmbedder
 from optimind.vision.face_recognition_engine import FaceRecognitionDetector, FaceRecognitionEmbedder
@@ -131,8 +131,8 @@ class _Together(FakeEmbedder):
     def several(self, rows: list[Vectors]) -> list[Vectors]:
         raise NotImplementedError
 
-    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Vectors]:
-        return self.several(super().embed_all(pictures))
+    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Embedded]:
+        return [Embedded(rows) for rows in self.several([vectors for vectors, _ in super().embed_all(pictures)])]
 
 
 class _Joining(_Together):
@@ -155,6 +155,20 @@ class _Halving(_Together):
         return [row.astype(np.float32) for row in rows]
 
 
+class _Nodding(FakeEmbedder):
+    """Says of one face more than there are where it looks."""
+
+    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Embedded]:
+        return [Embedded(rows, np.ones(len(rows) + 1)) for rows, _ in super().embed_all(pictures)]
+
+
+class _Staring(FakeEmbedder):
+    """Its faces look into the camera more than straight."""
+
+    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Embedded]:
+        return [Embedded(rows, np.full(len(rows), 1.5)) for rows, _ in super().embed_all(pictures)]
+
+
 @pytest.mark.parametrize(
     ("kind", "fault"),
     [
@@ -165,6 +179,8 @@ class _Halving(_Together):
         (_Mixing, "for a picture"),
         (_Averaging, "the rows that embed gives"),
         (_Halving, "embed_all must be float64"),
+        (_Nodding, "a number from 0 to 1 for each face"),
+        (_Staring, "a number from 0 to 1 for each face"),
     ],
 )
 def test_embedder_check_finds_the_fault(kind: type[Embedder], fault: str) -> None:

@@ -34,6 +34,8 @@ class SlowEmbedder(FakeEmbedder):
         time.sleep({pause})
         if {deadly} and image.shape[1] == 120 + 20:
             os.kill(os.getpid(), 9)
+        if {failing} and image.shape[1] == 120 + 20:
+            raise ValueError("no luck")
         return super().embed(image, faces)
 
 
@@ -77,10 +79,13 @@ def start(folder: Path, request: pytest.FixtureRequest) -> Iterator[Start]:
         pytest.skip("processes are forked on Linux only")
     running: list[subprocess.Popen[str]] = []
 
-    def run(*, workers: int = 2, pause: float = 0.05, deadly: bool = False) -> subprocess.Popen[str]:
+    def run(
+        *, workers: int = 2, pause: float = 0.05, deadly: bool = False, failing: bool = False
+    ) -> subprocess.Popen[str]:
         script = folder / f"encode_{workers}_{deadly}.py"
         has_thread = request.param == "spawned"
-        script.write_text(SCRIPT.format(workers=workers, pause=pause, deadly=deadly, has_thread=has_thread))
+        settings = {"workers": workers, "pause": pause, "deadly": deadly, "failing": failing, "has_thread": has_thread}
+        script.write_text(SCRIPT.format(**settings))
         process = subprocess.Popen(
             [sys.executable, "-u", str(script)],
             cwd=folder,
@@ -164,7 +169,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_so(folder: Path, start: Start, worke
 
 
 @linux
-@pytest.mark.parametrize("moment_s", [0, 0.01, 0.15])
+@pytest.mark.parametrize("moment_s", [0, 0.005, 0.01, 0.02, 0.15])
 def test_ctrl_c_while_the_workers_start(start: Start, moment_s: float) -> None:
     """The first moments of a process: its imports, before it can ignore anything by itself."""
     process = start(workers=2, pause=1)
@@ -235,6 +240,8 @@ def test_a_worker_that_dies_is_an_error_not_a_hang(folder: Path, start: Start) -
     assert process.returncode == 1
     assert "an encoding process died (out of memory, or killed) while looking at one of: " in err
     assert "p0/20.png" in err
+    # Only what the two were at, not what was waiting for them.
+    assert err.count(".png") <= 16
     assert "mend: run the same command again" in err
     assert "Traceback" not in err
     assert until_gone(process.pid) == []
@@ -243,6 +250,23 @@ def test_a_worker_that_dies_is_an_error_not_a_hang(folder: Path, start: Start) -
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert f'"samples": {PHOTOGRAPHS - 1}' in out
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_engine_that_fails_names_the_photograph_and_the_others_are_kept(
+    folder: Path, start: Start, workers: int
+) -> None:
+    process = start(workers=workers, pause=0, failing=True)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err.startswith("error: the engine failed on p0/20.png: ValueError: no luck\n")
+    assert "Traceback" not in err
+    # Those that were looked at together with it are looked at again, alone.
+    kept = int(out.splitlines()[-1].partition("/")[0])
+    assert kept >= 4
+    (folder / "data/p0/20.png").unlink()
+    out, _ = start(workers=workers, pause=0).communicate(timeout=60)
+    assert f'"samples": {PHOTOGRAPHS - 1}, "enrolled": {PHOTOGRAPHS - 1 - kept}, "reused": {kept}' in out
 
 
 def test_a_second_encoder_is_told_at_once(start: Start) -> None:

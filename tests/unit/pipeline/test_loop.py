@@ -19,7 +19,7 @@ from optimind.pipeline.loop import EMBED_S, CameraFeed, Loop
 from optimind.pipeline.replay import Replay
 from optimind.pipeline.stages import StageTimes
 from optimind.pipeline.summary import attention
-from optimind.plugin_api import Event, Sighting, SourceError, TrackEnded
+from optimind.plugin_api import Embedded, Event, Sighting, SourceError, TrackEnded
 from optimind.testing.engines import FakeEmbedder
 
 START = datetime(2026, 9, 1, 8, tzinfo=UTC)
@@ -178,7 +178,7 @@ class Counting(FakeEmbedder):
             raise RuntimeError("bad faces")
         return super().embed(image, faces)
 
-    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Vectors]:
+    def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Embedded]:
         self.batches.append([len(faces) for _, faces in pictures])
         return super().embed_all(pictures)
 
@@ -297,7 +297,7 @@ def test_a_camera_that_cannot_be_looked_at_leaves_the_others_their_vectors() -> 
 
 def test_an_embedder_that_returns_too_little_fails_no_camera() -> None:
     class Forgetful(Counting):
-        def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Vectors]:
+        def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Embedded]:
             return super().embed_all(pictures)[:1]
 
     log: list[tuple[str, float]] = []
@@ -393,7 +393,7 @@ def test_a_recording_that_is_replayed_has_no_delays() -> None:
 @pytest.mark.parametrize("cameras", [1, 3])
 def test_live_cameras_share_the_time_for_embedding_and_a_recording_has_all_of_it(cameras: int) -> None:
     class Slow(FakeEmbedder):
-        def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Vectors]:
+        def embed_all(self, pictures: Sequence[tuple[Image, Detections]]) -> list[Embedded]:
             time.sleep(EMBED_S / 6 * sum(len(faces) for _, faces in pictures))
             return super().embed_all(pictures)
 

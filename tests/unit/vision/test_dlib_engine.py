@@ -90,11 +90,13 @@ def test_it_tells_who_looks_into_the_camera(portrait: Image, shared: Path) -> No
 def test_the_pose_is_told_by_the_points_of_the_embedding(portrait: Image, mirror: bool) -> None:
     faces = DlibDetector.create(66, DlibSettings()).detect(portrait)
     embedder = DlibEmbedder.create(DlibSettings(mirror=mirror))
-    vectors, frontality = embedder.embed_with_pose(portrait, faces)
+    ((vectors, frontality),) = embedder.embed_all([(portrait, faces)])
     assert np.array_equal(vectors, embedder.embed(portrait, faces))
     assert faces.frontality is not None
+    assert frontality is not None
     assert np.array_equal(frontality, faces.frontality)
-    nobody, nothing = embedder.embed_with_pose(portrait, faces[:0])
+    ((nobody, nothing),) = embedder.embed_all([(portrait, faces[:0])])
+    assert nothing is not None
     assert (nobody.shape, nothing.shape) == ((0, 128), (0,))
 
 
@@ -159,8 +161,8 @@ def test_the_smallest_face_decides_how_large_the_picture_is_looked_at(
             self.size = image.shape[1::-1]
             return np.empty((0, 4)), np.empty(0)
 
-        def find(self, image: Image, boxes: Any) -> Any:
-            return np.empty((len(boxes), 5, 2))
+        def find(self, pictures: Any) -> Any:
+            return [np.empty((len(boxes), 5, 2)) for _, boxes in pictures]
 
     recorder: Any = Recorder()
     DlibDetector(recorder, recorder, min_face_px, 0.0).detect(blank(*size))

@@ -34,6 +34,10 @@ def _boxes(count: int) -> NDArray[np.intp]:
     return np.hstack([corners, corners + 110]) + moved
 
 
+def _found(landmarks: Landmarks5, image: Image, boxes: NDArray[np.intp]) -> NDArray[np.float64]:
+    return landmarks.find([(image, boxes)])[0]
+
+
 def _theirs(image: Image, boxes: NDArray[np.intp]) -> NDArray[np.intp]:
     dlib = pytest.importorskip("dlib")
     predictor = dlib.shape_predictor(str(LANDMARKS.path()))
@@ -44,7 +48,7 @@ def _theirs(image: Image, boxes: NDArray[np.intp]) -> NDArray[np.intp]:
 
 def test_they_are_dlibs(landmarks: Landmarks5, mosaic: Image) -> None:
     boxes = _boxes(40)
-    whole = np.floor(landmarks.find(mosaic, boxes) + 0.5)
+    whole = np.floor(_found(landmarks, mosaic, boxes) + 0.5)
     theirs = _theirs(mosaic, boxes)
     assert np.abs(whole - theirs).max() <= 1
     assert (whole == theirs).mean() > 0.99
@@ -57,22 +61,36 @@ def test_they_are_dlibs(landmarks: Landmarks5, mosaic: Image) -> None:
 )
 def test_they_are_dlibs_at_the_border(landmarks: Landmarks5, mosaic: Image, box: tuple[int, ...]) -> None:
     boxes = np.array([box])
-    assert np.abs(np.floor(landmarks.find(mosaic, boxes) + 0.5) - _theirs(mosaic, boxes)).max() <= 1
+    assert np.abs(np.floor(_found(landmarks, mosaic, boxes) + 0.5) - _theirs(mosaic, boxes)).max() <= 1
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 31, 32, 33, 40])
 def test_a_face_gives_the_same_alone_and_among_others(landmarks: Landmarks5, mosaic: Image, count: int) -> None:
     boxes = _boxes(count)
-    together = landmarks.find(mosaic, boxes)
+    together = _found(landmarks, mosaic, boxes)
     assert together.shape == (count, 5, 2)
-    alone = [landmarks.find(mosaic, box[None])[0] for box in boxes]
+    alone = [_found(landmarks, mosaic, box[None])[0] for box in boxes]
     assert count == 0 or np.abs(together - np.array(alone)).max() < 1e-3
+
+
+@pytest.mark.parametrize("counts", [(1, 1), (0, 3, 0, 1), (20, 0, 20, 5), (40, 40), ()])
+def test_faces_of_several_pictures_are_those_of_each(
+    landmarks: Landmarks5, mosaic: Image, counts: tuple[int, ...]
+) -> None:
+    pictures = [(np.ascontiguousarray(mosaic[number:]), _boxes(count)) for number, count in enumerate(counts)]
+    # One that is given twice, and one that OpenCV cannot look pixels up in at once.
+    pictures += [pictures[0], (np.zeros((20, 40_000, 3), np.uint8), _boxes(2))] if pictures else []
+    together = landmarks.find(pictures)
+    assert [points.shape for points in together] == [(len(boxes), 5, 2) for _, boxes in pictures]
+    for points, picture in zip(together, pictures, strict=True):
+        assert np.array_equal(points, landmarks.find([picture])[0])
 
 
 def test_a_view_of_another_picture_is_accepted(landmarks: Landmarks5, mosaic: Image) -> None:
     boxes = _boxes(9)
     mirrored = mosaic[:, ::-1]
-    assert np.array_equal(landmarks.find(mirrored, boxes), landmarks.find(np.ascontiguousarray(mirrored), boxes))
+    theirs = _found(landmarks, np.ascontiguousarray(mirrored), boxes)
+    assert np.array_equal(_found(landmarks, mirrored, boxes), theirs)
 
 
 @pytest.mark.parametrize("side", ["wide", "high"])
@@ -82,8 +100,8 @@ def test_a_picture_larger_than_opencv_looks_pixels_up_in(landmarks: Landmarks5, 
     axis, shift = (1, (40_000, 0)) if side == "wide" else (0, (0, 40_000))
     large = np.concatenate([before, portrait], axis=axis)
     outside = np.array([[-500, -500, -400, -400]])
-    found = landmarks.find(large, np.vstack([boxes + np.tile(shift, 2), outside]))
-    alone = np.concatenate([landmarks.find(portrait, boxes) + shift, landmarks.find(portrait, outside)])
+    found = _found(landmarks, large, np.vstack([boxes + np.tile(shift, 2), outside]))
+    alone = np.concatenate([_found(landmarks, portrait, boxes) + shift, _found(landmarks, portrait, outside)])
     assert np.abs(found - alone).max() < 1e-6
 
 
