@@ -40,11 +40,13 @@ def measure(shared: Path) -> tuple[dict[str, Any], str]:
         "cores": statistics.median(row["cores"] for row in rows),
         "peak_mb": max(row["peak_mb"] for row in rows),
         "times_real": statistics.median(row["times_real"] for row in rows),
+        "fast_marked": sum(row["fast_marked"] for row in rows),
+        "fast_wrong": sum(row["fast_wrong"] for row in rows),
     }
     lines = [
         "| lesson | marked, of those in view for 8 s | strangers and absent marked | marked after, median "
-        "| frame handled after, 95 % | cores | peak memory | fast: times real time |",
-        "|---|---|---|---|---|---|---|---|",
+        "| frame handled after, 95 % | cores | peak memory | fast: marked | wrong | times real time |",
+        "|---|---|---|---|---|---|---|---|---|---|",
         *(_line(str(row["seed"]), {**row, "marked_after_s": statistics.median(row["after_s"])}) for row in rows),
         _line("all (worst delay and memory)", together),
     ]
@@ -89,6 +91,8 @@ def _line(name: str, row: dict[str, Any]) -> str:
         f"{row['delay_p95_ms']:.0f} ms",
         f"{row['cores']:.2f}",
         f"{row['peak_mb']:.0f} MB",
+        f"{row['fast_marked']} of {row['to_mark']}",
+        f"{row['fast_wrong']}",
         f"{row['times_real']:.1f}",
     )
     return f"| {' | '.join(cells)} |"

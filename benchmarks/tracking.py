@@ -106,7 +106,7 @@ def our_figures(shared: Path, engine: Engine, gallery: Gallery, every: int) -> t
 
     def tracks_in(frame: Frame) -> list[Found]:
         wanted = recogniser.look(frame)
-        recogniser.conclude([embedder.embed(each.image, each.faces) for each in wanted])
+        recogniser.conclude([row for each in wanted for row in embedder.embed(each.image, each.faces)])
         return recogniser.tracks_at(frame.captured_at)
 
     figures, speed = _watch(shared, every, tracks_in)

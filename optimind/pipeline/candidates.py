@@ -44,6 +44,8 @@ class Candidates:
 
     def __init__(self) -> None:
         self._waiting: dict[int, Candidate] = {}
+        self.most = 0
+        """How many waited at most after some were taken."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -56,9 +58,9 @@ class Candidates:
             if before is None or not same_moment or candidate.quality >= before.quality:
                 self._waiting[candidate.number] = candidate
 
-    def drop(self, number: int) -> None:
-        """The track has ended, or what it needs is there."""
-        self._waiting.pop(number, None)
+    def drop(self, number: int) -> Candidate | None:
+        """Return the candidate of a track, which waits no more; None where there is none."""
+        return self._waiting.pop(number, None)
 
     def take(self, most: int | None, order: Callable[[Candidate], tuple[float, ...]]) -> list[Candidate]:
         """Give out up to ``most`` (None: all), the least by ``order`` first; what is left is cut out of its frame."""
@@ -66,6 +68,7 @@ class Candidates:
         for candidate in chosen:
             del self._waiting[candidate.number]
         self._waiting = {number: _cut_out(candidate) for number, candidate in self._waiting.items()}
+        self.most = max(self.most, len(self._waiting))
         # Faces of one picture beside each other are looked at together.
         return sorted(chosen, key=lambda candidate: id(candidate.image))
 

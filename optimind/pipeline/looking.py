@@ -224,7 +224,8 @@ class Looker:
             for row in rows:
                 track = tracks[row]
                 detected_ago_s = at.timestamp() - self._detected_s[track.number]
-                if track.misses or not 0 <= detected_ago_s < DETECTED_EVERY_S or not track.motion.is_at_rest:
+                clear = not track.misses and track.motion.is_at_rest and track.last_seen_at <= at
+                if not clear or not 0 <= detected_ago_s < DETECTED_EVERY_S:
                     continue
                 away = np.linalg.norm(centres(boxes) - centres(boxes[row][None]), axis=1)
                 if np.count_nonzero(away < _ALONE * track.motion.size) > 1:

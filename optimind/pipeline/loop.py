@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import heapq
 import itertools
 import logging
@@ -12,8 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from optimind.core.types import Frame, Vectors
+from optimind.core.types import Detections, Frame, Vectors
 from optimind.errors import OptiMindError, SourceError
 from optimind.pipeline.candidates import Wanted
 from optimind.pipeline.capture import Capture
@@ -30,6 +30,7 @@ EMBED_S = 0.08
 """The faces of one turn, of all live cameras together, are embedded for about so long; the others wait."""
 _FIRST_FACES = 2
 """As long as it is not known how long that takes."""
+_FIRST_TIMES = 5
 _LEARNING = 0.1
 """How much the latest turn counts for the estimate of it."""
 _IDLE_WAIT_S = 0.1
@@ -97,6 +98,7 @@ class Loop:
         self._watchers = list(watchers)
         self._tick = tick
         self._face_s = 0.0
+        self._face_times = 0
 
     def run(self) -> None:
         """Start all captures, loop, and end them; what is left to say is dispatched before it returns."""
@@ -172,15 +174,21 @@ class Loop:
             feed.had_to_wait = feed.recogniser.looker.deferred > deferred
         vectors = self._embedded([wanted for _, _, every in looked for wanted in every])
         for feed, frame, wanted in looked:
-            answers = list(itertools.islice(vectors, len(wanted)))
+            answers = list(itertools.islice(vectors, sum(len(each.faces) for each in wanted)))
+            broken = [answer for answer in answers if isinstance(answer, Exception)]
             try:
-                events = feed.recogniser.conclude([answer() for answer in answers])
+                events = feed.recogniser.conclude([None if isinstance(each, Exception) else each for each in answers])
             except Exception as error:  # noqa: BLE001 - as above
                 self._fail(feed, frame, error)
                 continue
+            self._dispatch(events)
+            if broken and len(broken) == len(answers):
+                self._fail(feed, frame, broken[0])
+                continue
+            if broken:
+                self._note(feed, f"{len(broken)} faces could not be embedded: {_text(broken[0])}", broken[0])
             feed.failures_in_a_row = 0
             feed.processed += 1
-            self._dispatch(events)
             self._note_delay(feed, events)
             self._watch(feed, frame)
 
@@ -196,23 +204,43 @@ class Loop:
             if any(isinstance(event, Sighting) for event in events):
                 self._delays.add("sighting", delay_s)
 
-    def _embedded(self, wanted: Sequence[Wanted]) -> Iterator[Callable[[], Vectors]]:
-        """Embed the faces of several cameras at once: what to call for each one's vectors, in their order.
+    def _embedded(self, wanted: Sequence[Wanted]) -> Iterator[NDArray[np.float64] | Exception]:
+        """Embed the faces of several cameras at once: a vector for each, or what was raised for it, in their order.
 
-        Where that fails the calls try each picture alone, so that only the one that is to blame is blamed.
+        Where that fails each picture is tried alone, and then each face, so that only those to blame are without.
         """
         if not wanted:
-            return iter(())
+            return
         began_s = time.perf_counter()
         try:
             with self._stages.measure("embed"):
                 done = self._embedder.embed_all([(each.image, each.faces) for each in wanted])
-            together = [functools.partial(np.asarray, each.vectors) for _, each in zip(wanted, done, strict=True)]
-        except Exception:  # noqa: BLE001 - raised again by whoever it belongs to
-            return iter([functools.partial(self._embedder.embed, each.image, each.faces) for each in wanted])
-        face_s = (time.perf_counter() - began_s) / sum(len(each.faces) for each in wanted)
-        self._face_s = face_s if not self._face_s else (1 - _LEARNING) * self._face_s + _LEARNING * face_s
-        return iter(together)
+            together = [_checked(vectors, each.faces) for each, (vectors, _) in zip(wanted, done, strict=True)]
+        except Exception:  # noqa: BLE001 - whoever is to blame is found below
+            for each in wanted:
+                yield from self._embedded_alone(each)
+            return
+        self._learn_time((time.perf_counter() - began_s) / sum(len(each.faces) for each in wanted))
+        for vectors in together:
+            yield from vectors
+
+    def _embedded_alone(self, wanted: Wanted) -> Iterator[NDArray[np.float64] | Exception]:
+        try:
+            yield from _checked(self._embedder.embed(wanted.image, wanted.faces), wanted.faces)
+        except Exception as error:  # noqa: BLE001 - engines are extensions
+            if len(wanted.faces) == 1:
+                yield error
+                return
+            for row in range(len(wanted.faces)):
+                yield from self._embedded_alone(Wanted(wanted.image, wanted.faces[np.array([row])]))
+
+    def _learn_time(self, face_s: float) -> None:
+        """Take in how long a face took; the first ones include what a network does once."""
+        self._face_times += 1
+        if self._face_times <= _FIRST_TIMES:
+            self._face_s = min(face_s, self._face_s or face_s)
+        else:
+            self._face_s += _LEARNING * (face_s - self._face_s)
 
     def _fail(self, feed: CameraFeed, frame: Frame, error: Exception) -> None:
         """Count and leave out a frame that cannot be handled; a camera of such frames is given up."""
@@ -243,6 +271,14 @@ class Loop:
                 continue
             if not goes_on:
                 self._stop.set()
+
+
+def _checked(vectors: Vectors, faces: Detections) -> Vectors:
+    """Return ``vectors``; raises ValueError where there is not one for each of ``faces``."""
+    rows = np.asarray(vectors)
+    if len(rows) != len(faces):
+        raise ValueError(f"the embedder returned {len(rows)} vectors for {len(faces)} faces")
+    return rows
 
 
 def _text(error: Exception) -> str:

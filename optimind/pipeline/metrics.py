@@ -79,15 +79,17 @@ def _cameras(feeds: Sequence[CameraFeed]) -> Iterator[Metric]:
             counter.add_metric([feed.capture.camera], value(feed))
         yield counter
     followed = GaugeMetricFamily("optimind_faces_followed", "Faces that are followed now.", labels=["camera"])
+    waiting = GaugeMetricFamily("optimind_faces_waiting", "Faces that wait for their embedding.", labels=["camera"])
     states = GaugeMetricFamily(
         "optimind_camera_state", "1 for the state that the camera is in, 0 for the others.", labels=["camera", "state"]
     )
     for feed in feeds:
         followed.add_metric([feed.capture.camera], feed.recogniser.following)
+        waiting.add_metric([feed.capture.camera], feed.recogniser.waiting)
         now = feed.state
         for state in get_args(State):
             states.add_metric([feed.capture.camera, state], state == now)
-    yield from (followed, states)
+    yield from (followed, waiting, states)
 
 
 def _times(name: str, words: str, times: StageTimes) -> Iterator[Metric]:

@@ -133,6 +133,11 @@ class Recogniser:
         return len(self._candidates)
 
     @property
+    def most_waiting(self) -> int:
+        """How many did at most, after a frame was done with."""
+        return self._candidates.most
+
+    @property
     def counts(self) -> Counter[str]:
         """How many tracks, sightings, unknown and suspected tracks have ended so far."""
         return self._teller.counts
@@ -155,16 +160,24 @@ class Recogniser:
         self._asked = self._candidates.take(most, self._urgency)
         return wanted_of(self._asked)
 
-    def conclude(self, vectors: Sequence[Vectors]) -> list[Event]:
-        """Take the embeddings of what the last look wanted, in that order; return what happened."""
+    def conclude(self, vectors: Sequence[NDArray[np.float64] | None]) -> list[Event]:
+        """Take the embedding of each face that the last look wanted, in that order; return what happened.
+
+        None stands for one that could not be embedded: it is asked for again after the others.
+        """
         frame, asked = self._frame, self._asked
         self._frame, self._asked = None, []
         if frame is None:
             return self._teller.drain()
-        rows = [vector for part in vectors for vector in part]
         with self._stages.measure("identify"):
-            for candidate, vector in (*self._learnt, *zip(asked, rows, strict=True)):
-                self._learn(candidate, vector)
+            for candidate, vector in (*self._learnt, *zip(asked, vectors, strict=True)):
+                subject = self._subjects.get(candidate.number)
+                if subject is None:  # the track has ended, or somebody else is in its place
+                    continue
+                if vector is None:
+                    subject.failures += 1
+                else:
+                    self._learn(subject, candidate, vector)
         size = (frame.image.shape[1], frame.image.shape[0])
         for subject in self._seen:
             if subject.track.number in self._subjects:
@@ -213,16 +226,19 @@ class Recogniser:
                 looked_for=look.looked_for,
                 unlikeness=None if contest is None else contest.unlikeness,
             )
-        self._looker.found(frame, tracks)
+        # First of all: what is raised below must leave no track without its subject, and no subject without its track.
+        subjects = [self._subject_of(track) for track in tracks]
         for track in ended:
             self._end(track)
-        subjects = [self._subject_of(track) for track in tracks]
-        for subject in subjects:
-            if subject.track.number in missed:  # it may be somebody else now
-                subject.sampled_at = None
-        self._seen = [*subjects, *(self._subjects[track.number] for track in kept if track not in tracks)]
+        for number in missed:  # it may be somebody else now, whom no earlier picture shows
+            self._candidates.drop(number)
+            if number in self._subjects:
+                self._subjects[number].sampled_at = None
+        unchanged = [track for track in kept if track in self._tracker.tracks and track not in tracks]
+        self._seen = [*subjects, *(self._subjects[track.number] for track in unchanged)]
         with self._stages.measure("quality"):
             quality = _quality_of(frame.image, look.faces)
+        self._looker.found(frame, tracks)
         known = {} if contest is None else dict(zip(contest.rows, contest.vectors, strict=True))
         for row, candidate in self._wanted(subjects, look.faces, quality, frame):
             if row in known:
@@ -241,14 +257,15 @@ class Recogniser:
     def _contest(self, frame: Frame, faces: Detections) -> _Contest | None:
         """Embed the faces of which it is not clear whose they are, and compare; None where all is clear."""
         contested = np.nonzero(self._tracker.contested(faces.xyxy, frame.captured_at))[0]
-        known = [len(self._subjects[track.number].shots) > 0 for track in self._tracker.tracks]
+        subjects = [self._subjects.get(track.number) for track in self._tracker.tracks]
+        known = [subject is not None and len(subject.shots) > 0 for subject in subjects]
         if not len(contested) or len(contested) > MOST_CONTESTED or not any(known):
             return None
         vectors = self._embedder.embed(frame.image, faces[contested])
         unlikeness = np.full((len(known), len(faces)), np.nan)
-        for index, track in enumerate(self._tracker.tracks):
-            if known[index]:
-                usual = self._subjects[track.number].shots.vectors().mean(axis=0)
+        for index, subject in enumerate(subjects):
+            if subject is not None and len(subject.shots):
+                usual = subject.shots.vectors().mean(axis=0)
                 unlikeness[index, contested] = np.linalg.norm(vectors - usual, axis=1)
         return _Contest(contested.tolist(), vectors, unlikeness)
 
@@ -266,7 +283,8 @@ class Recogniser:
         """The less, the sooner: first who may be somebody else, then who is nearest to a name; the better picture."""
         subject = self._subjects[candidate.number]
         missing = max(0, self._settings.min_samples - len(subject.shots))
-        return (not subject.foreign, subject.is_identified, missing or self._settings.min_samples, -candidate.quality)
+        nearness = missing or self._settings.min_samples
+        return (subject.failures, not subject.foreign, subject.is_identified, nearness, -candidate.quality)
 
     def _wants_looks(self, subject: Subject) -> bool:
         """Whether a face is still so little known that it should be detected as often as it is followed."""
@@ -280,13 +298,8 @@ class Recogniser:
 
     # -- learning ---------------------------------------------------------------------------------------------------
 
-    def _learn(self, candidate: Candidate, vector: NDArray[np.float64]) -> None:
-        subject = self._subjects.get(candidate.number)
-        if subject is None:  # the track has ended, or its place was taken
-            return
-        shot = Shot(candidate.at, vector, candidate.quality)
-        if self._strangers is not None and subject.identity is None:
-            self._strangers.picture(shot, candidate.image, candidate.face.xyxy[0])
+    def _learn(self, subject: Subject, candidate: Candidate, vector: NDArray[np.float64]) -> None:
+        shot = self._shot(subject, candidate, vector)
         subject.sampled_at = shot.at
         if self._looks_foreign(subject, shot.vector):
             subject.foreign.append(shot)
@@ -300,6 +313,12 @@ class Recogniser:
         subject = self._identify(subject)
         if subject not in self._seen:
             self._seen.append(subject)
+
+    def _shot(self, subject: Subject, candidate: Candidate, vector: NDArray[np.float64]) -> Shot:
+        shot = Shot(candidate.at, vector, candidate.quality)
+        if self._strangers is not None and subject.identity is None:
+            self._strangers.picture(shot, candidate.image, candidate.face.xyxy[0])
+        return shot
 
     def _looks_foreign(self, subject: Subject, vector: NDArray[np.float64]) -> bool:
         if len(subject.shots) < self._settings.min_samples:
@@ -360,10 +379,25 @@ class Recogniser:
         return found or shots[-1:]
 
     def _end(self, track: Track) -> None:
+        """Close the books of ``track``; what its last picture says of somebody who has no name yet still counts."""
         subject = self._subjects.pop(track.number, None)
-        if subject is not None:
-            self._candidates.drop(track.number)
+        if subject is None:
+            return
+        candidate = self._candidates.drop(track.number)
+        try:
+            if candidate is not None and not subject.is_identified:
+                self._learn_last(subject, candidate)
+        finally:
             self._teller.end(subject)
+
+    def _learn_last(self, subject: Subject, candidate: Candidate) -> None:
+        vector = self._embedder.embed(candidate.image, candidate.face)[0]
+        if self._looks_foreign(subject, vector):
+            return
+        subject.shots.add(self._shot(subject, candidate, vector))
+        subject.match = self._match(subject)
+        if subject.match.verdict is Verdict.ACCEPTED and subject.identity is None:
+            subject.identity = subject.match
 
 
 def _quality_of(image: Image, faces: Detections) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ class Subject:
 
     ``foreign`` are the latest samples, where they do not fit the others. ``match`` is what the samples say now,
     ``identity`` what they said when they last named somebody. ``reported_at``, ``suspicion``: what was told of it last.
+    ``failures``: how often it could not be embedded.
     """
 
     track: Track
@@ -30,6 +31,7 @@ class Subject:
     reported_at: datetime | None = None
     passage: Passage | None = None
     suspicion: str = ""
+    failures: int = 0
 
     @property
     def is_identified(self) -> bool:

@@ -86,9 +86,9 @@ def _detection(
     ``finds_from_px`` is what the engine made of it: more than was asked for where it cannot look as closely.
     ``ms_a_picture`` is what searching a whole picture takes, in however many parts, and ``ms_a_follow`` looking again
     for the faces that are known; ``share`` is the part of the run that both took. ``deferred``: how many frames would
-    have been looked at if there had been processor time. ``larger_px`` and ``larger_ms``: what a search would take
-    about for faces a third larger, as its time goes with the number of pixels and those with the square of the
-    enlargement.
+    have been looked at if there had been processor time. ``most_waiting``: how many faces of a camera waited for their
+    embedding at most. ``larger_px`` and ``larger_ms``: what a search would take about for faces a third larger, as its
+    time goes with the number of pixels and those with the square of the enlargement.
     """
     (searches, search_s), (follows, follow_s) = stages.total("search"), stages.total("follow")
     lookers = [feed.recogniser.looker for feed in feeds]
@@ -107,6 +107,7 @@ def _detection(
         "ms_a_follow": round(1000 * follow_s / follows, 1) if follows else 0.0,
         "share": round(min(1.0, (search_s + follow_s) / seconds), 3) if seconds > 0 else 0.0,
         "deferred": sum(looker.deferred for looker in lookers),
+        "most_waiting": max((feed.recogniser.most_waiting for feed in feeds), default=0),
         "larger_px": larger_px,
         "larger_ms": round(ms * (finds_from_px / larger_px) ** 2, 1),
     }

@@ -75,7 +75,7 @@ class ScriptedStage(Embedder):
         self._now_s = index * STEP_S
         at = START + timedelta(seconds=self._now_s)
         wanted = self._recogniser.look(Frame("c", index, at, PICTURE, self._now_s))
-        return self._recogniser.conclude([self.embed(each.image, each.faces) for each in wanted])
+        return self._recogniser.conclude([row for each in wanted for row in self.embed(each.image, each.faces)])
 
     def play(self, seconds: float) -> list[Event]:
         """All of it, to the end."""

@@ -72,10 +72,11 @@ class Script:
         boxes = np.tile([0.0, 0.0, 1.0, 1.0], (count, 1))
         return [Wanted(frame.image, Detections(boxes, np.ones(count)))]
 
-    def conclude(self, vectors: Sequence[Vectors]) -> list[Event]:
+    def conclude(self, vectors: Sequence[Vectors | None]) -> list[Event]:
         frame, self._looked = self._looked, None
         assert frame is not None
-        self.given[frame.index] = vectors[0] if vectors else None
+        broken = any(vector is None for vector in vectors)
+        self.given[frame.index] = np.array(vectors, dtype=object if broken else np.float64) if vectors else None
         self._log.append((frame.camera, frame.position_s or 0.0))
         at = frame.captured_at
         return [TrackEnded(at=at, camera=frame.camera, track_id="t", person_id=None, first_seen_at=at, last_seen_at=at)]
@@ -279,7 +280,7 @@ def test_a_camera_whose_faces_cannot_be_embedded_leaves_the_others_alone(
     loop(feeds if bad_first else feeds[::-1], Counting(bad=99)).run()
     assert (feeds[0].processed, feeds[0].failures, feeds[0].state) == (0, 20, "failed")
     assert "bad faces" in feeds[0].last_error
-    assert not bad.given
+    assert all(vectors is not None and set(vectors) == {None} for vectors in bad.given.values())
     assert (feeds[1].processed, feeds[1].failures) == (30, 0)
     assert all(vectors is not None and vectors.argmax() == 7 for vectors in good.given.values())
     assert bad.finished
@@ -293,6 +294,29 @@ def test_a_camera_that_cannot_be_looked_at_leaves_the_others_their_vectors() -> 
     loop(feeds).run()
     assert (feeds[0].processed, feeds[0].failures) == (0, 5)
     assert [None if v is None else int(v.argmax()) for v in good.given.values()] == [7] * 5
+
+
+def test_one_face_that_cannot_be_embedded_costs_only_itself() -> None:
+    class OneBad(FakeEmbedder):
+        def embed(self, image: Image, faces: Detections) -> Vectors:
+            if 2.0 in faces.confidence:
+                raise RuntimeError("a bad face")
+            return super().embed(image, faces)
+
+    class Some(Script):
+        def look(self, frame: Frame, *, most: int | None = None, cameras: int = 1) -> list[Wanted]:
+            [wanted] = super().look(frame)
+            wanted.faces.confidence[1] = 2.0
+            return [wanted]
+
+    script = Some([], faces=lambda _: 3)
+    camera = live("a", script, grey=35)
+    loop([camera], OneBad()).run()
+    assert (camera.processed, camera.failures, camera.given_up) == (5, 5, "")
+    assert camera.last_error == "unexpected RuntimeError: a bad face"
+    for given in script.given.values():
+        assert given is not None
+        assert [None if vector is None else int(np.argmax(vector)) for vector in given] == [7, None, 7]
 
 
 def test_an_embedder_that_returns_too_little_fails_no_camera() -> None:
@@ -317,7 +341,7 @@ def test_a_look_is_concluded_before_the_next_one() -> None:
             calls.append("look")
             return super().look(frame)
 
-        def conclude(self, vectors: Sequence[Vectors]) -> list[Event]:
+        def conclude(self, vectors: Sequence[Vectors | None]) -> list[Event]:
             calls.append("conclude")
             return super().conclude(vectors)
 
@@ -345,7 +369,7 @@ def test_with_time_for_one_camera_they_take_turns() -> None:
 class Sighted(Script):
     """Sees Anna in every other frame."""
 
-    def conclude(self, vectors: Sequence[Vectors]) -> list[Event]:
+    def conclude(self, vectors: Sequence[Vectors | None]) -> list[Event]:
         [ended] = super().conclude(vectors)
         assert isinstance(ended, TrackEnded)
         if round(10 * (ended.at - START).total_seconds()) % 2:

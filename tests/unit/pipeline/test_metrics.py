@@ -37,6 +37,7 @@ class Looked:
 @dataclass
 class Recognised:
     following: int = 4
+    waiting: int = 6
     looker: Looked = field(default_factory=Looked)
     counts: Counter[str] = field(
         default_factory=lambda: Counter(tracks=9, sightings=7, unknown_tracks=1, suspected_tracks=2)
@@ -124,6 +125,7 @@ def samples_of(text: str) -> Samples:
         ("suspected_tracks_total", ("door",), 2),
         ("sightings_total", ("door",), 7),
         ("faces_followed", ("door",), 4),
+        ("faces_waiting", ("door",), 6),
         ("people_recognised", (), 2),
         ("marks_waiting", (), 1),
         ("stage_seconds_count", ("search",), 2),

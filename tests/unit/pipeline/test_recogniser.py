@@ -14,6 +14,7 @@ from optimind.core.identification import IdentificationLimits, Identifier
 from optimind.core.tracking import Track
 from optimind.core.types import Detections, Frame, Gallery, Image, Template, Vectors
 from optimind.core.zones import Line, Zone, ZoneKind, Zones
+from optimind.pipeline.candidates import Wanted
 from optimind.pipeline.looking import Look
 from optimind.pipeline.presentation import Presentation
 from optimind.pipeline.recogniser import MOST_CONTESTED, Recogniser, RecogniserSettings
@@ -60,6 +61,8 @@ class Stage(Embedder):
         self.looks_for = looks_for
         self.unchanged_from_s = math.inf
         self.time = True
+        self.waited = 0.1
+        self.fails_at: float | None = None
         self.wanted: list[set[int]] = []
         self.found_at: list[float] = []
         self.embedded = 0
@@ -92,13 +95,16 @@ class Stage(Embedder):
         return self.time
 
     def found(self, frame: Frame, tracks: Sequence[Track]) -> None:
+        if self.now_s == self.fails_at:
+            raise MemoryError
         self.found_at += [self.now_s] * len(tracks)
 
     def embed(self, image: Image, faces: Detections) -> Vectors:
         self.embedded += len(faces)
         self.embedded_at.append(self.now_s)
         where = dict(self.scene(self.now_s))
-        return np.array([[where[left]] for left in faces.xyxy[:, 0]])
+        # A face that was cut out stands elsewhere in its picture.
+        return np.array([[where.get(left, self.waited)] for left in faces.xyxy[:, 0]])
 
 
 LIMITS = IdentificationLimits(max_distance=0.5, fpir=0.01, min_margin=0.03, min_samples=3)
@@ -130,7 +136,11 @@ def recogniser_of(
 def process(recogniser: Recogniser, stage: Stage, frame: Frame) -> list[Event]:
     """What the loop does with a frame."""
     wanted = recogniser.look(frame)
-    return recogniser.conclude([stage.embed(each.image, each.faces) for each in wanted])
+    return recogniser.conclude(rows_of(stage, wanted))
+
+
+def rows_of(stage: Stage, wanted: list[Wanted]) -> list[np.ndarray]:
+    return [row for each in wanted for row in stage.embed(each.image, each.faces)]
 
 
 def play(
@@ -328,7 +338,7 @@ def test_only_the_faces_that_are_wanted_are_handed_out() -> None:
     [first] = recogniser.look(frame_at(stage, 0), most=4)
     assert first.image is PICTURE
     assert len(first.faces) == 4
-    recogniser.conclude([stage.embed(first.image, first.faces)])
+    recogniser.conclude(rows_of(stage, [first]))
     assert recogniser.waiting == 2
 
 
@@ -336,12 +346,12 @@ def test_the_other_faces_wait_for_the_next_frame_without_their_own() -> None:
     stage = Stage(lambda _: [(x * 200.0, 9.0 + 2 * x) for x in range(6)])
     recogniser = recogniser_of(stage)
     first = recogniser.look(frame_at(stage, 0), most=4)
-    recogniser.conclude([stage.embed(each.image, each.faces) for each in first])
+    recogniser.conclude(rows_of(stage, first))
     # Nothing is looked at so soon, but there are faces that wait.
     then = recogniser.look(frame_at(stage, 0.1), most=4)
     assert [len(each.faces) for each in then] == [1, 1]
     assert all(each.image.nbytes < PICTURE.nbytes / 2 for each in then)
-    assert recogniser.conclude([np.array([[30.0]]), np.array([[40.0]])]) == []
+    assert recogniser.conclude([np.array([30.0]), np.array([40.0])]) == []
     assert recogniser.look(frame_at(stage, 0.2), most=4) == []
 
 
@@ -360,21 +370,88 @@ def test_who_is_nearest_to_a_name_is_embedded_first() -> None:
         process(recogniser, stage, frame_at(stage, second))
     [first] = recogniser.look(frame_at(stage, 1), most=1)
     assert first.faces.xyxy[:, 0].tolist() == [100]
-    events = recogniser.conclude([stage.embed(first.image, first.faces)])
+    events = recogniser.conclude(rows_of(stage, [first]))
     assert [sighting.person_id for sighting in sightings(events)] == ["anna"]
     [then] = recogniser.look(frame_at(stage, 1.1), most=1)
     assert len(then.faces) == 1
 
 
-def test_whoever_left_before_their_embedding_came_is_nobody() -> None:
-    stage = Stage(lambda t: [(100, 0.1)] if t < 1 else [])
+@pytest.mark.parametrize(("looks", "people"), [(2, ["anna"]), (1, [])])
+@pytest.mark.parametrize("leaves", [True, False], ids=["they leave", "the run ends"])
+def test_the_last_picture_of_a_track_counts_though_it_still_waits(
+    *, looks: int, people: list[str], leaves: bool
+) -> None:
+    stage = Stage(lambda t: [(100, 0.1)] if t < 1.1 else [])
     recogniser = recogniser_of(stage)
-    recogniser.look(frame_at(stage, 0), most=0)
-    assert recogniser.waiting == 1
-    for second in (1, 3, 5, 7, 9):
+    events: list[Event] = []
+    for index in range(looks):
+        events += process(recogniser, stage, frame_at(stage, index / 2))
+    recogniser.look(frame_at(stage, 1), most=0)
+    events += recogniser.conclude([])
+    assert (recogniser.waiting, sightings(events)) == (1, [])
+    for second in (3, 5, 7, 9) if leaves else ():
         recogniser.look(frame_at(stage, second), most=0)
-        recogniser.conclude([])
+        events += recogniser.conclude([])
+    events += recogniser.finish()
     assert (recogniser.waiting, recogniser.following) == (0, 0)
+    assert [sighting.person_id for sighting in sightings(events)] == people
+    [ended] = [event for event in events if isinstance(event, TrackEnded)]
+    assert ended.person_id == (people[0] if people else None)
+
+
+def test_a_face_that_cannot_be_embedded_comes_after_the_others() -> None:
+    stage = Stage(lambda _: [(100, 0.1), (500, 2.0)])
+    recogniser = recogniser_of(stage)
+    [first] = recogniser.look(frame_at(stage, 0), most=1)
+    recogniser.conclude([None])
+    [then] = recogniser.look(frame_at(stage, 0.5), most=1)
+    assert then.faces.xyxy[0, 0] != first.faces.xyxy[0, 0]
+
+
+def test_a_frame_in_which_something_fails_costs_no_track_and_no_later_frame() -> None:
+    stage = Stage(lambda t: [(100, 0.1)] if t < 4 else [(900, 2.0)])
+    recogniser = recogniser_of(stage)
+    stage.fails_at = 2.0
+    events: list[Event] = []
+    for index in range(20):
+        try:
+            events += process(recogniser, stage, frame_at(stage, index / 2))
+        except MemoryError:
+            assert stage.now_s == 2.0
+    events += recogniser.finish()
+    assert {sighting.person_id for sighting in sightings(events)} == {"anna", "ben"}
+    assert [event.person_id for event in events if isinstance(event, TrackEnded)] == ["anna", "ben"]
+
+
+def test_no_picture_from_before_a_miss_stands_for_the_look_after_it() -> None:
+    """Anna's picture waits; she leaves, and somebody else sits down in her place at once."""
+    stage = Stage(lambda t: [(100, 0.1)] if t < 10 else [] if t < 10.4 else [(100, 2.0)])
+    recogniser = recogniser_of(stage)
+    for index in range(20):
+        process(recogniser, stage, frame_at(stage, index / 2))
+    stage._looked_at = None
+    recogniser._subjects[1].sampled_at = None
+    recogniser.look(frame_at(stage, 9.95), most=0)
+    assert recogniser.waiting == 1
+    for second in (10.2, 10.6):
+        stage._looked_at = None
+        wanted = recogniser.look(frame_at(stage, second))
+        recogniser.conclude(rows_of(stage, wanted))
+    assert [each.image is PICTURE for each in wanted] == [True]
+    assert recogniser._subjects[1].foreign
+
+
+def test_a_face_kept_by_its_looks_when_the_clock_is_set_back_costs_no_frame() -> None:
+    stage = Stage(lambda _: [(100, 0.1)])
+    stage.unchanged_from_s = 2
+    recogniser = recogniser_of(stage)
+    for index in range(16):
+        process(recogniser, stage, frame_at(stage, index / 2))
+    at = START + timedelta(seconds=4)
+    stage._looked_at = None
+    wanted = recogniser.look(Frame("c", 99, at, PICTURE))
+    recogniser.conclude(rows_of(stage, wanted))
+    assert recogniser.following == len(recogniser._tracker.tracks)
 
 
 def test_a_face_that_was_embedded_to_tell_who_it_is_is_a_sample_too() -> None:
@@ -392,7 +469,7 @@ def test_another_number_of_vectors_than_wanted_is_refused(rows: int) -> None:
     recogniser = recogniser_of(stage)
     assert recogniser.look(frame_at(stage, 0))
     with pytest.raises(ValueError, match="zip"):
-        recogniser.conclude([np.zeros((rows, 1))])
+        recogniser.conclude(list(np.zeros((rows, 1))))
 
 
 def test_a_look_whose_faces_could_not_be_embedded_loses_no_event() -> None:
@@ -404,7 +481,7 @@ def test_a_look_whose_faces_could_not_be_embedded_loses_no_event() -> None:
         wanted = recogniser.look(frame)
         if index >= 6 and wanted:
             continue  # the embedder failed
-        events += recogniser.conclude([stage.embed(each.image, each.faces) for each in wanted])
+        events += recogniser.conclude(rows_of(stage, wanted))
     assert not any(isinstance(event, TrackEnded) for event in events)
     events += process(recogniser, stage, frame_at(stage, 6))
     [ended] = [event for event in events if isinstance(event, TrackEnded)]

@@ -43,6 +43,7 @@ class Checked:
 class Recognised:
     looker: Looked
     presentation: Checked | None = None
+    most_waiting: int = 0
     counts: Counter[str] = field(default_factory=lambda: Counter(tracks=3, sightings=2, unknown_tracks=1))
 
 
@@ -128,6 +129,13 @@ def test_a_run_that_never_looked_cost_nothing(seconds: float) -> None:
         detection = summary(cameras, seconds=seconds)["detection"]
         costs = ("searches", "ms_a_picture", "follows", "ms_a_follow", "share", "deferred", "larger_ms")
         assert {detection[key] for key in costs} == {0}
+
+
+def test_how_many_faces_waited_at_most() -> None:
+    cameras = feeds(Looked(), Looked())
+    assert summary([])["detection"]["most_waiting"] == summary(cameras)["detection"]["most_waiting"] == 0
+    cameras[1].recogniser.most_waiting = 7
+    assert summary(cameras)["detection"]["most_waiting"] == 7
 
 
 def test_a_share_is_never_more_than_all() -> None:
