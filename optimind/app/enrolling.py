@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from optimind.errors import EngineError, GalleryMissing, UsageError
 from optimind.gallery import EncodeReport, GalleryFile, load_gallery, to_core
 from optimind.gallery.adding import Owner, added, owner_of, photographs_in
 from optimind.gallery.dataset import Photograph
-from optimind.gallery.encoder import encode_dataset
+from optimind.gallery.encoder import Progress, encode_dataset
 from optimind.gallery.likeness import ALIKE
 from optimind.gallery.look import look_into
 from optimind.gallery.outcome import Outcome
@@ -28,7 +28,7 @@ from optimind.gallery.quality import MIN_FACE_PX
 from optimind.storage.visitors import KeptShot, Visitor, VisitorStore
 from optimind.weights.calibrations import calibration_of
 
-__all__ = ["Enrolment", "as_json", "enrol_visitor"]
+__all__ = ["Enrolment", "Others", "as_json", "enrol_visitor"]
 
 MOST_PHOTOGRAPHS: Final = 6
 """So many pictures of a visitor become photographs: more of one camera add little."""
@@ -36,11 +36,21 @@ _STRANGERS_APART: Final = 0.82
 """Stands in for the strangers' distance where it was not measured, as in identification."""
 
 
+class Others(NamedTuple):
+    """What became of the other photographs in the folder, which are encoded along: how many are in the gallery now and
+    were not before, how many were looked at and not used, and how many are not in it any more."""
+
+    enrolled: int = 0
+    rejected: int = 0
+    removed: int = 0
+
+
 @dataclass(slots=True, kw_only=True)
 class Enrolment:
     """What came of it. ``files`` are the photographs that are in the gallery now, below the dataset folder.
 
     ``refused`` says why nothing was done, ``rejected`` which pictures were not used and why, as (reason, detail).
+    ``others``: what else the encoder has changed; None where it was not started, and then nothing was changed.
     """
 
     visitor: Visitor
@@ -50,6 +60,7 @@ class Enrolment:
     rejected: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[tuple[str, str]] = field(default_factory=list)
     refused: str = ""
+    others: Others | None = None
 
     @property
     def is_enrolled(self) -> bool:
@@ -67,13 +78,14 @@ def enrol_visitor(
     name: str | None = None,
     person_id: str | None = None,
     force: bool = False,
+    progress: Progress = lambda _done, _all: None,
 ) -> Enrolment:
     """Make photographs of the visitor's best pictures, of the person called ``name`` or of that ``person_id``.
 
-    They are encoded into the gallery ``output`` as ``encode`` does it, and the visitor is deleted: the photographs are
-    the truth then. Where none can be used, or the visitor does not look like that person or looks like another one (and
-    it is not by ``force``), nothing is left in ``dataset`` and the visitor stays. Raises :class:`UsageError`, and what
-    ``encode`` raises.
+    The folder is encoded into the gallery ``output`` as ``encode`` does it, with whatever else has changed in it, and
+    the visitor is deleted: the photographs are the truth then. Where none can be used, or the visitor does not look
+    like that person or looks like another one (and it is not by ``force``), nothing is left in ``dataset`` and the
+    visitor stays. ``progress`` is the encoder's. Raises :class:`UsageError`, and what ``encode`` raises.
     """
     visitor = store.visitor(visitor_id)
     photographs = photographs_in(dataset)
@@ -94,8 +106,10 @@ def enrol_visitor(
         return result
     chosen = [shot.picture for shot, _ in pictures[:MOST_PHOTOGRAPHS]]
     with added(dataset, owner.person_id, chosen, f"visitor-{visitor_id}") as paths:
-        report = encode_dataset(dataset, output, engine)
-        _note(result, report, [path.relative_to(dataset).as_posix() for path in paths])
+        report = encode_dataset(dataset, output, engine, progress=progress)
+        files = [path.relative_to(dataset).as_posix() for path in paths]
+        _note(result, report, files)
+        result.others = _others(gallery, load_gallery(output), report, files)
         paths[:] = [dataset / file for file in result.files]
     if result.files:
         store.forget([visitor_id])
@@ -204,6 +218,26 @@ def _note(result: Enrolment, report: EncodeReport, files: Sequence[str]) -> None
     result.warnings = [(each.kind, each.detail) for each in report.warnings if set(each.files) & set(files)]
 
 
+def _others(before: GalleryFile | None, after: GalleryFile, report: EncodeReport, files: Sequence[str]) -> Others:
+    """Count what the encoder changed besides ``files``. What was not used before either is nothing new."""
+    had, has = (
+        {
+            (sample.person_id, sample.file, sample.sha256)
+            for sample in (gallery.samples if gallery else ())
+            if sample.file
+        }
+        for gallery in (before, after)
+    )
+    unused = {unused.file for unused in before.unused} if before else set()
+    return Others(
+        enrolled=sum(file not in files for _, file, _ in has - had),
+        rejected=len({each.file for each in report.rejected}.difference(unused, files)),
+        removed=len(
+            {(person_id, file) for person_id, file, _ in had} - {(person_id, file) for person_id, file, _ in has}
+        ),
+    )
+
+
 def as_json(result: Enrolment) -> dict[str, Any]:
     """The document that ``visitors enrol --json`` prints."""
     return {
@@ -216,6 +250,7 @@ def as_json(result: Enrolment) -> dict[str, Any]:
         "rejected": [{"reason": reason, "detail": detail} for reason, detail in result.rejected],
         "warnings": [{"kind": kind, "detail": detail} for kind, detail in result.warnings],
         "refused": result.refused,
+        "others": None if result.others is None else result.others._asdict(),
         "gallery": str(result.gallery),
         "visits": [
             {"first_seen_at": first.isoformat(), "last_seen_at": last.isoformat()}

@@ -17,10 +17,10 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from optimind.app.contact_sheet import contact_sheet
-from optimind.app.enrolling import Enrolment, as_json, enrol_visitor
+from optimind.app.enrolling import Enrolment, Others, as_json, enrol_visitor
 from optimind.app.running import ledger_url
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
-from optimind.cli.progress import one_interrupt
+from optimind.cli.progress import one_interrupt, photograph_progress
 from optimind.config import Config, load_config
 from optimind.errors import OptiMindError, UsageError
 from optimind.storage.visitors import Forgotten, Visitor, VisitorStore
@@ -69,6 +69,10 @@ def show_visitor(
         raise UsageError(f"--output {output} can be no picture", mend="name a .jpg or .png in a folder that exists")
     with _store(settings, data) as store:
         visitor, shots = store.visitor(visitor_id), store.shots(visitor_id)
+    if not shots:
+        raise UsageError(
+            f"visitor {visitor_id} has no picture any more", mend="optimind visitors list shows how many each has"
+        )
     _write(output, cv2.imencode(output.suffix, contact_sheet(shots, settings.zone()))[1].tobytes())
     print(printable(f"visitor {visitor.visitor_id}, {_visits(visitor)}, {len(shots)} pictures: {output}"))
     print("it shows the face of somebody who may not know of it: delete the file when you have looked", file=sys.stderr)
@@ -96,7 +100,7 @@ def enrol(
     if (name is None) == (person is None):
         raise UsageError("say who it is", mend="with one of --name NAME and --person ID")
     settings = load_config(config)
-    with _store(settings, data) as store, one_interrupt():
+    with _store(settings, data) as store, one_interrupt(), photograph_progress() as on_progress:
         result = enrol_visitor(
             settings,
             store,
@@ -106,6 +110,7 @@ def enrol(
             name=name,
             person_id=person,
             force=force,
+            progress=on_progress,
         )
     if as_document:
         print(json.dumps(as_json(result), indent=1))
@@ -217,16 +222,28 @@ def _print_enrolment(result: Enrolment, zone: tzinfo | None) -> None:
             print("three photographs of different days are surer: add some to the folder and run encode")
         print("a run that is going on knows them after it is started again")
     else:
-        print(printable(f"visitor {number} was not enrolled; nothing was changed"))
+        changed = "nothing was changed" if result.others is None else "no photograph of theirs was added"
+        print(printable(f"visitor {number} was not enrolled; {changed}"))
     if result.refused:
         print(printable(f"refused: {result.refused}"))
     for reason, detail in result.rejected:
         print(printable(f"not used: {reason}, {detail}"))
     for kind, detail in result.warnings:
         print(printable(f"{kind}: {detail}"))
+    if result.others is not None and any(result.others):
+        print(_along(result.others))
     if zone is not None:
         for first, last in result.visitor.visits:
             print(f"  was here {_time(first, zone)} - {_time(last, zone)}")
+
+
+def _along(others: Others) -> str:
+    """What `encode` would have done at its next call."""
+    why = "; encode says why" if others.rejected else ""
+    return (
+        f"of the other photographs in the folder, {others.enrolled} are new in the gallery, "
+        f"{others.removed} are no longer in it, and {others.rejected} could not be used{why}"
+    )
 
 
 def _visits(visitor: Visitor) -> str:

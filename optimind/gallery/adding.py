@@ -76,16 +76,18 @@ def added(dataset: Path, person_id: str, pictures: Sequence[bytes], stem: str) -
     """Write JPEG ``pictures`` into the folder of ``person_id``, and give their paths during the block, in that order.
 
     Each is there as a whole or not at all, for its owner's eyes only, and none takes another one's place: a picture
-    that is there already is left as it is. At the end of the block those go again that were taken out of the list,
-    where it raises all that were written; and so do folders that were made for nothing. Raises :class:`DatasetError`
-    where it cannot be written.
+    that is there already is left as it is. At the end of the block those of them go again that were taken out of the
+    list, where it raises all; and so do folders that were made for nothing. A picture that was there before stays.
+    Raises :class:`DatasetError` where it cannot be written.
     """
     folder = dataset / person_id
-    made = [path for path in (dataset, folder) if not path.exists()]
+    made = [path for path in (*reversed(folder.parents), folder) if not path.exists()]
     written: list[Path] = []
     try:
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # One by one: with parents=True only the last would be closed to others.
+            for path in made:
+                path.mkdir(mode=0o700, exist_ok=True)
             paths = [_written(folder, picture, stem, written) for picture in pictures]
         except OSError as error:
             raise DatasetError(
@@ -94,7 +96,7 @@ def added(dataset: Path, person_id: str, pictures: Sequence[bytes], stem: str) -
             ) from error
         kept = list(paths)
         yield kept
-        for path in set(paths) - set(kept):
+        for path in set(written) - set(kept):
             path.unlink(missing_ok=True)
     except BaseException:
         for path in written:

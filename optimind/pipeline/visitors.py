@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import cv2
@@ -25,6 +26,8 @@ log = logging.getLogger(__name__)
 PATIENCE_S: Final = 0.5
 """How long the loop waits for another program that writes the database: visitors matter less than what is seen now."""
 RETRY_S: Final = 10.0
+_FAILURES_AT_ONCE = 2
+"""One failure may be that visitor's own; two are the database's, and each may take the time of a lock."""
 MOST_WAITING: Final = 64
 """So many tracks wait in memory while nothing can be written, with up to 1 MB of pictures each."""
 SWEEP_S: Final = 600.0
@@ -39,7 +42,7 @@ class VisitorKeeper:
     """Puts each :class:`VisitorSeen` into ``store`` at once; one that fails (disk full, locked) is tried again.
 
     What waits is bounded: of each track the latest, and of more than :data:`MOST_WAITING` the oldest are dropped and
-    counted. Those last seen more than ``keep_days`` ago are deleted at the start and now and then.
+    counted. What was kept more than ``keep_days`` ago is deleted at the start and now and then.
     """
 
     def __init__(
@@ -61,7 +64,9 @@ class VisitorKeeper:
         self._waiting: dict[str, VisitorSeen] = {}
         self._withdrawn: dict[str, int] = {}
         self._told: dict[str, int] = {}
-        """The tracks that still go on and are in the database, with their visitors."""
+        """The tracks in the database that go on or wait with something newer, with their visitors."""
+        self._over: set[str] = set()
+        """The tracks that wait and are at their end: nothing more will come of them."""
         self._failed_s: float | None = None
         self._swept_s: float | None = None
         self._seen: set[int] = set()
@@ -93,18 +98,29 @@ class VisitorKeeper:
             self._waiting[event.track_id] = event
             kept = self.tick()
             while len(self._waiting) > MOST_WAITING:
-                del self._waiting[next(iter(self._waiting))]
+                self._leave(next(iter(self._waiting)))
                 self.dropped += 1
             return replace(event, visitor_id=kept.get(event.track_id, self._told.get(event.track_id)))
         if isinstance(event, Sighting):
             # Somebody after all: nothing of them is a visitor's.
             self._waiting.pop(event.sighting_id, None)
+            self._over.discard(event.sighting_id)
             if event.sighting_id in self._told:
                 self._withdrawn[event.sighting_id] = self._told.pop(event.sighting_id)
                 self.tick()
         if isinstance(event, TrackEnded):
-            self._told.pop(event.track_id, None)
+            if event.track_id in self._waiting:
+                self._over.add(event.track_id)
+            else:
+                self._told.pop(event.track_id, None)
         return event
+
+    def _leave(self, track_id: str) -> None:
+        """Let a track wait no longer."""
+        del self._waiting[track_id]
+        if track_id in self._over:
+            self._over.discard(track_id)
+            self._told.pop(track_id, None)
 
     def tick(self, *, now: bool = False) -> dict[str, int]:
         """Save what waits and delete who is too old, where it is time (or ``now``); returns the visitors by track."""
@@ -114,16 +130,17 @@ class VisitorKeeper:
         if not now and self._failed_s is not None and self._monotonic() - self._failed_s < RETRY_S:
             return {}
         kept: dict[str, int] = {}
-        try:
-            with self._stages.measure("visitors"):
-                if not is_swept:
-                    self._store.sweep(self._now() - self._keep)
-                    self._swept_s = self._monotonic()
-                self._save(kept)
-        except Exception as error:  # noqa: BLE001 - whatever becomes of visitors, the loop and its marks go on
-            self._fail(error)
-            return kept
-        if self._failed_s is not None:
+        failures = 0
+        with self._stages.measure("visitors"):
+            for step in self._due(kept, is_swept=is_swept):
+                try:
+                    step()
+                except Exception as error:  # noqa: BLE001 - whatever becomes of visitors, the loop and its marks go on
+                    self._fail(error)
+                    failures += 1
+                    if failures >= _FAILURES_AT_ONCE:
+                        break
+        if not failures and self._failed_s is not None:
             log.warning("visitors can be kept again")
             self._failed_s = None
         return kept
@@ -142,31 +159,45 @@ class VisitorKeeper:
             return f"a visitor who turned out to be enrolled could not be deleted: {self.error}"
         return ""
 
-    def _save(self, kept: dict[str, int]) -> None:
-        """Write all that waits, and note in ``kept`` whose it is."""
-        for track_id, visitor_id in list(self._withdrawn.items()):
-            if self._store.withdraw(track_id).visitors:
-                self._seen.discard(visitor_id)
-            del self._withdrawn[track_id]
-            self.visits -= 1
-        for track_id, seen in list(self._waiting.items()):
-            try:
-                shots = [_stored(seen.camera, shot) for shot in seen.shots]
-                found = self._store.keep(seen, shots, self._index)
-            except StorageError:
-                raise
-            except Exception as error:  # noqa: BLE001 - one that cannot be kept must not hold up the others
-                del self._waiting[track_id]
-                self.dropped += 1
-                self._fail(error)
-                continue
-            del self._waiting[track_id]
-            kept[track_id] = found.visitor_id
-            self._seen.difference_update(found.alike)
-            self._seen.add(found.visitor_id)
-            self.visits += track_id not in self._told
-            if not seen.ended:
-                self._told[track_id] = found.visitor_id
+    def _due(self, kept: dict[str, int], *, is_swept: bool) -> Iterator[Callable[[], None]]:
+        """What is to be done, in pieces that fail each for itself; whose each track is gets into ``kept``."""
+        if not is_swept:
+            yield self._sweep
+        for track_id in list(self._withdrawn):
+            yield partial(self._withdraw, track_id)
+        for seen in list(self._waiting.values()):
+            yield partial(self._save, seen, kept)
+
+    def _sweep(self) -> None:
+        self._store.sweep(self._now() - self._keep)
+        self._swept_s = self._monotonic()
+
+    def _withdraw(self, track_id: str) -> None:
+        gone = self._store.withdraw(track_id)
+        visitor_id = self._withdrawn.pop(track_id)
+        if gone.visitors:
+            self._seen.discard(visitor_id)
+        self.visits -= 1
+
+    def _save(self, seen: VisitorSeen, kept: dict[str, int]) -> None:
+        track_id = seen.track_id
+        try:
+            shots = [_stored(seen.camera, shot) for shot in seen.shots]
+            found = self._store.keep(seen, shots, self._index)
+        except StorageError:
+            raise
+        except Exception:
+            # It would fail again and again.
+            self._leave(track_id)
+            self.dropped += 1
+            raise
+        kept[track_id] = found.visitor_id
+        self._seen.difference_update(found.alike)
+        self._seen.add(found.visitor_id)
+        self.visits += track_id not in self._told
+        if not seen.ended:
+            self._told[track_id] = found.visitor_id
+        self._leave(track_id)
 
     def _fail(self, error: Exception) -> None:
         text = str(error) if isinstance(error, StorageError) else f"unexpected {type(error).__name__}: {error}"

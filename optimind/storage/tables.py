@@ -40,6 +40,9 @@ __all__ = [
 ]
 
 
+MOST_PICTURE_BYTES = 2**24 - 1
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware moment, kept in UTC without its zone; a naive one is refused with ``ValueError``."""
 
@@ -137,8 +140,8 @@ class OutboxEntry(Base):
 class StoredVisitor(Base):
     """Somebody whom nobody enrolled. ``version`` rises with every change; ``embedder`` made all of the vectors.
 
-    ``kept_at`` is when something of them was kept last, by this machine's clock and not by the recording's: the days of
-    keeping count from it.
+    ``kept_at`` is when something of them was kept last, by this machine's clock and not by the recording's. The days of
+    keeping are counted by each visit and picture for itself.
 
     A number is never given twice: who writes one down must not meet somebody else under it later.
     """
@@ -153,10 +156,10 @@ class StoredVisitor(Base):
 
 
 class StoredVisit(Base):
-    """One track of a visitor."""
+    """One track of a visitor. ``kept_at``: when it was kept, by this machine's clock; its days count from then."""
 
     __tablename__ = "visits"
-    __table_args__ = (Index("ix_visits_last_seen_at", "last_seen_at"),)
+    __table_args__ = (Index("ix_visits_last_seen_at", "last_seen_at"), Index("ix_visits_kept_at", "kept_at"))
 
     track_id: Mapped[str] = mapped_column(String(128), primary_key=True)
     visitor_id: Mapped[int] = mapped_column(
@@ -165,12 +168,17 @@ class StoredVisit(Base):
     camera: Mapped[str] = mapped_column(Text)
     first_seen_at: Mapped[datetime]
     last_seen_at: Mapped[datetime]
+    kept_at: Mapped[datetime]
 
 
 class StoredShot(Base):
-    """One picture of a visitor: a JPEG, and its embedding as little-endian float64."""
+    """One picture of a visitor: a JPEG, and its embedding as little-endian float64.
+
+    ``taken_at`` is the recording's time, ``kept_at`` the same moment by this machine's clock; its days count from then.
+    """
 
     __tablename__ = "visitor_shots"
+    __table_args__ = (Index("ix_visitor_shots_kept_at", "kept_at"),)
 
     shot_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     visitor_id: Mapped[int] = mapped_column(
@@ -179,7 +187,9 @@ class StoredShot(Base):
     track_id: Mapped[str] = mapped_column(String(128), index=True)
     camera: Mapped[str] = mapped_column(Text)
     taken_at: Mapped[datetime]
+    kept_at: Mapped[datetime]
     quality: Mapped[float]
     face_px: Mapped[float]
     vector: Mapped[bytes]
-    picture: Mapped[bytes]
+    # With a length, for MariaDB's plain BLOB ends at 64 kB.
+    picture: Mapped[bytes] = mapped_column(LargeBinary(MOST_PICTURE_BYTES))

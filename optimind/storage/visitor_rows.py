@@ -18,11 +18,16 @@ from optimind.storage.ledger import storable
 from optimind.storage.tables import StoredShot, StoredVisit, StoredVisitor
 
 MOST_SHOTS = 12
-"""So many pictures of one visitor are kept, the best."""
+"""So many pictures of one visitor are kept: the newest and the best."""
+NEWEST_SHOTS = 4
+"""So many of them are the newest, however poor: who comes often is known by them when the older ones go."""
+MOST_VISITS = 500
+"""So many tracks of one visitor are kept, the newest: a poster is seen again and again."""
 _AT_ONCE = timedelta(seconds=1)
 """Two tracks of one camera that are there together for longer are two people."""
 VECTOR = "<f8"
 _NO_SYNC = {"synchronize_session": False}
+_DATED: tuple[type[StoredVisit | StoredShot], ...] = (StoredVisit, StoredShot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +114,13 @@ def _run_of(track_id: str) -> str:
     return track_id.rpartition("-")[0]
 
 
-def enter(session: Session, visitor_id: int, seen: VisitorSeen, shots: Sequence[KeptShot]) -> None:
-    """Write the track ``seen`` with its ``shots``, in place of what was written of it before."""
+def enter(
+    session: Session, visitor_id: int, seen: VisitorSeen, shots: Sequence[KeptShot], *, kept_at: datetime
+) -> None:
+    """Write the track ``seen`` with its ``shots``, in place of what was written of it before.
+
+    ``kept_at`` is now. Of a track that goes on for days a picture may be older; its days count from its own time.
+    """
     track_id = storable(seen.track_id)
     session.merge(
         StoredVisit(
@@ -119,6 +129,7 @@ def enter(session: Session, visitor_id: int, seen: VisitorSeen, shots: Sequence[
             camera=storable(seen.camera),
             first_seen_at=seen.first_seen_at,
             last_seen_at=seen.last_seen_at,
+            kept_at=kept_at,
         )
     )
     session.execute(delete(StoredShot).where(StoredShot.track_id == track_id), execution_options=_NO_SYNC)
@@ -129,6 +140,7 @@ def enter(session: Session, visitor_id: int, seen: VisitorSeen, shots: Sequence[
                 track_id=track_id,
                 camera=storable(shot.camera),
                 taken_at=shot.taken_at,
+                kept_at=kept_at - max(seen.last_seen_at - shot.taken_at, timedelta(0)),
                 quality=shot.quality,
                 face_px=shot.face_px,
                 vector=np.asarray(shot.vector, dtype=VECTOR).tobytes(),
@@ -140,12 +152,46 @@ def enter(session: Session, visitor_id: int, seen: VisitorSeen, shots: Sequence[
 
 
 def prune(session: Session, visitor_id: int) -> None:
-    """Let the poorest pictures go where there are too many."""
-    query = select(StoredShot.shot_id).where(StoredShot.visitor_id == visitor_id)
-    ranked = list(session.scalars(query.order_by(StoredShot.quality.desc(), StoredShot.shot_id.desc())))
-    for start in range(MOST_SHOTS, len(ranked), 500):
-        extra = StoredShot.shot_id.in_(ranked[start : start + 500])
-        session.execute(delete(StoredShot).where(extra), execution_options=_NO_SYNC)
+    """Let the oldest tracks go where there are too many, and of the pictures the poorest that are not the newest."""
+    tracks = select(StoredVisit.track_id).where(StoredVisit.visitor_id == visitor_id)
+    newest = tracks.order_by(StoredVisit.kept_at.desc(), StoredVisit.last_seen_at.desc(), StoredVisit.track_id)
+    extra = list(session.scalars(newest))[MOST_VISITS:]
+    _delete(session, StoredShot, StoredShot.track_id, extra)
+    _delete(session, StoredVisit, StoredVisit.track_id, extra)
+    shots = select(StoredShot.shot_id, StoredShot.kept_at).where(StoredShot.visitor_id == visitor_id)
+    ranked = session.execute(shots.order_by(StoredShot.quality.desc(), StoredShot.shot_id.desc())).all()
+    # Sorting is stable: of one moment the best come first.
+    new = {shot_id for shot_id, _ in sorted(ranked, key=lambda shot: shot.kept_at, reverse=True)[:NEWEST_SHOTS]}
+    others = [shot_id for shot_id, _ in ranked if shot_id not in new]
+    _delete(session, StoredShot, StoredShot.shot_id, others[MOST_SHOTS - len(new) :])
+
+
+def delete_older(session: Session, before: datetime) -> Forgotten:
+    """Delete the visits and pictures kept before then, and the visitors of whom nothing else is left."""
+    counts, changed = [0, 0], set[int]()
+    for number, table in enumerate(_DATED):
+        old = table.kept_at < before
+        changed |= set(session.scalars(select(table.visitor_id).where(old).distinct()))
+        counts[number] = count(session, table, old)
+        session.execute(delete(table).where(old), execution_options=_NO_SYNC)
+    gone = 0
+    for visitor_id in changed:
+        if any(count(session, table, table.visitor_id == visitor_id) for table in _DATED):
+            touch(session, visitor_id)
+        else:
+            gone += delete_all(session, [visitor_id]).visitors
+    return Forgotten(gone, *counts)
+
+
+def is_any_older(session: Session, before: datetime) -> bool:
+    """Whether a visit or picture was kept before then."""
+    oldest = (session.scalar(select(func.min(table.kept_at))) for table in _DATED)
+    return any(kept_at is not None and kept_at < before for kept_at in oldest)
+
+
+def _delete(session: Session, table: type[StoredVisit | StoredShot], key: Any, values: Sequence[Any]) -> None:
+    for start in range(0, len(values), 500):
+        session.execute(delete(table).where(key.in_(values[start : start + 500])), execution_options=_NO_SYNC)
 
 
 def move(session: Session, visitor_id: int, to: int) -> None:
@@ -157,7 +203,7 @@ def move(session: Session, visitor_id: int, to: int) -> None:
 
 
 def touch(session: Session, visitor_id: int, *, kept_at: datetime | None = None) -> None:
-    """Note that the visitor has changed and, with ``kept_at``, that the days of keeping begin anew."""
+    """Note that the visitor has changed and, with ``kept_at``, that something was kept then."""
     changed = update(StoredVisitor).where(StoredVisitor.visitor_id == visitor_id)
     values: dict[str, Any] = {"version": StoredVisitor.version + 1}
     if kept_at is not None:

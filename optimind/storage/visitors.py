@@ -3,8 +3,11 @@
 Their pictures are in the database and not in files of their own: one transaction writes all there is of somebody, and
 one deletes it, so that nothing can be left behind. SQLite overwrites what is deleted (``secure_delete``), and what
 deletes here empties the files beside it.
+
+Each visit and each picture has its own days, by this machine's clock: one who comes every day has no more of them.
 """
 
+import logging
 from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime
 from typing import Self
@@ -16,14 +19,16 @@ from sqlalchemy.orm import Session
 from optimind.core.events import VisitorSeen
 from optimind.core.types import Vectors
 from optimind.core.visitors import VisitorIndex
-from optimind.errors import UsageError
+from optimind.errors import StorageError, UsageError
 from optimind.storage import visitor_rows as rows
 from optimind.storage.database import Database
 from optimind.storage.ledger import storable
 from optimind.storage.tables import StoredShot, StoredVisit, StoredVisitor
-from optimind.storage.visitor_rows import MOST_SHOTS, Forgotten, Kept, KeptShot, Visitor
+from optimind.storage.visitor_rows import MOST_SHOTS, MOST_VISITS, Forgotten, Kept, KeptShot, Visitor
 
-__all__ = ["MOST_SHOTS", "MOST_VISITORS", "Forgotten", "Kept", "KeptShot", "Visitor", "VisitorStore"]
+__all__ = ["MOST_SHOTS", "MOST_VISITORS", "MOST_VISITS", "Forgotten", "Kept", "KeptShot", "Visitor", "VisitorStore"]
+
+log = logging.getLogger(__name__)
 
 MOST_VISITORS = 2000
 """So many visitors are kept; of more, those go first who were not seen for longest."""
@@ -34,7 +39,8 @@ class VisitorStore:
     """The visitors in the database at ``url``; used by one thread.
 
     Every method raises :class:`StorageError` where the database fails. Nothing is changed then, and the object stays
-    usable.
+    usable. What is deleted stays deleted where the files beside an SQLite database cannot be emptied afterwards; that
+    is logged, and tried again with the next deletion or :meth:`sweep`.
     """
 
     def __init__(
@@ -49,6 +55,7 @@ class VisitorStore:
         self._database = Database(url, create=create, patience_s=patience_s)
         self._clock = clock
         self._versions: dict[int, int] = {}
+        self._is_scrubbed = True
 
     def __enter__(self) -> Self:
         return self
@@ -75,8 +82,9 @@ class VisitorStore:
                 kept = self._placed(session, seen, index, np.array([shot.vector for shot in shots]))
             for other in kept.alike:
                 rows.move(session, other, kept.visitor_id)
-            rows.enter(session, kept.visitor_id, seen, shots)
-            rows.touch(session, kept.visitor_id, kept_at=self._clock())
+            kept_at = self._clock()
+            rows.enter(session, kept.visitor_id, seen, shots, kept_at=kept_at)
+            rows.touch(session, kept.visitor_id, kept_at=kept_at)
         return kept
 
     def withdraw(self, track_id: str) -> Forgotten:
@@ -95,7 +103,7 @@ class VisitorStore:
             left = rows.delete_all(session, [visitor_id]) if is_empty else Forgotten()
             if not is_empty:
                 rows.touch(session, visitor_id)
-        self._database.scrub()
+        self._scrub()
         return Forgotten(left.visitors, 1 + left.tracks, pictures + left.pictures)
 
     def visitors(self, *, since: datetime | None = None, camera: str | None = None) -> list[Visitor]:
@@ -137,7 +145,7 @@ class VisitorStore:
             return rows.vectors_of(session, list(session.scalars(query)))
 
     def merge(self, kept_id: int, other_id: int) -> Visitor:
-        """Make the two one visitor, called ``kept_id``; the days of keeping go on as they were for the later one.
+        """Make the two one visitor, called ``kept_id``; the days of each visit and picture go on as they were.
 
         Raises :class:`UsageError` where one is not there, both are the same, or another embedder's.
         """
@@ -153,7 +161,7 @@ class VisitorStore:
             rows.move(session, other_id, kept_id)
             rows.prune(session, kept_id)
             rows.touch(session, kept_id, kept_at=kept_at)
-        self._database.scrub()
+        self._scrub()
         return self.visitor(kept_id)
 
     def forget(self, visitor_ids: Collection[int] | None = None) -> Forgotten:
@@ -161,17 +169,36 @@ class VisitorStore:
         with self._database.writing() as session:
             ids = list(session.scalars(select(StoredVisitor.visitor_id))) if visitor_ids is None else list(visitor_ids)
             gone = rows.delete_all(session, ids)
-        self._database.scrub()
+        self._scrub()
         return gone
 
     def sweep(self, before: datetime) -> Forgotten:
-        """Delete of whom nothing new was kept since ``before``, and who is too many (:data:`MOST_VISITORS`)."""
+        """Delete the visits and pictures kept before ``before``, the visitors of whom nothing is left then, and who is
+        too many (:data:`MOST_VISITORS`)."""
         last = select(StoredVisitor.visitor_id).order_by(StoredVisitor.kept_at.desc(), StoredVisitor.visitor_id.desc())
+        extra = last.offset(MOST_VISITORS).limit(MOST_VISITORS)
         with self._database.reading() as session:
-            ids = list(session.scalars(select(StoredVisitor.visitor_id).where(StoredVisitor.kept_at < before)))
-            ids += session.scalars(last.offset(MOST_VISITORS).limit(MOST_VISITORS))
-        # Most of the time there is nobody, and nothing then waits for the right to write.
-        return self.forget(ids) if ids else Forgotten()
+            is_due = rows.is_any_older(session, before) or session.scalars(extra).first() is not None
+        if not is_due:
+            # Most of the time there is nothing, and nothing then waits for the right to write.
+            if not self._is_scrubbed:
+                self._scrub()
+            return Forgotten()
+        with self._database.writing() as session:
+            old = rows.delete_older(session, before)
+            more = rows.delete_all(session, list(session.scalars(extra)))
+        self._scrub()
+        return Forgotten(*(one + other for one, other in zip(old, more, strict=True)))
+
+    def _scrub(self) -> None:
+        """Empty the files beside the database after a commit, which holds whatever becomes of this."""
+        self._is_scrubbed = False
+        try:
+            self._is_scrubbed = self._database.scrub()
+        except StorageError as error:
+            log.warning(
+                "visitors were deleted, but their bytes may still be in the file beside the database: %s", error
+            )
 
     def _refresh(self, session: Session, embedder: str, index: VisitorIndex) -> None:
         query = select(StoredVisitor.visitor_id, StoredVisitor.version)
@@ -179,8 +206,13 @@ class VisitorStore:
         for gone in self._versions.keys() - there.keys():
             index.remove(gone)
         changed = [visitor for visitor, version in there.items() if self._versions.get(visitor) != version]
-        for visitor, vectors in rows.vectors_of(session, changed).items():
-            index.put(visitor, vectors)
+        known = rows.vectors_of(session, changed)
+        for visitor in changed:
+            if visitor in known:
+                index.put(visitor, known[visitor])
+            else:
+                # The pictures went before the visits: nobody is known by them any more.
+                index.remove(visitor)
         self._versions = there
 
     def _placed(self, session: Session, seen: VisitorSeen, index: VisitorIndex, samples: Vectors) -> Kept:

@@ -6,7 +6,8 @@ import json
 import sqlite3
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,60 @@ def test_a_person_whose_photographs_are_not_in_the_gallery_cannot_be_compared(ro
     assert (done.exit_code, "run encode first" in done.stdout) == (3, True)
 
 
+def test_what_else_changes_with_an_enrolment_is_said(room: Path) -> None:
+    photograph(room / "datasets/Ana/2.png", ANA, size_px=90)
+    config = load_config(None)
+    encode_dataset(room / "datasets", config.gallery, engine_for_enrolment(config, MIN_FACE_PX), 1)
+    play()
+    (room / "datasets/Ana/2.png").unlink()
+    photograph(room / "datasets/Dana/1.png", 40)
+    photograph(room / "datasets/Dana/2.png")
+    done = call("enrol", 1, "--name", "Bo", "--json")
+    assert json.loads(done.stdout)["others"] == {"enrolled": 1, "rejected": 1, "removed": 1}
+    # What was not used before either is nothing new.
+    photograph(room / "datasets/Eva/1.png", 33)
+    done = call("enrol", 2, "--name", "Cy")
+    assert "1 are new in the gallery, 0 are no longer in it, and 0 could not be used\n" in done.stdout
+    assert "encode says why" not in done.stdout
+
+
+def test_where_nothing_else_changes_nothing_is_said(room: Path) -> None:
+    play()
+    assert "of the other photographs" not in call("enrol", 1, "--name", "Bo").stdout
+    assert json.loads(call("enrol", 2, "--person", "Ana", "--json").stdout)["others"] is None
+
+
+def test_that_nothing_was_changed_is_said_only_where_it_is_so(room: Path) -> None:
+    play()
+    # The same pictures are photographs of somebody else: the encoder takes neither.
+    with sqlite3.connect(room / "data/optimind.db") as connection:
+        pictures = connection.execute("SELECT picture FROM visitor_shots WHERE visitor_id = 1").fetchall()
+    connection.close()
+    (room / "datasets/Dana").mkdir()
+    for number, (picture,) in enumerate(pictures):
+        (room / f"datasets/Dana/{number}.jpg").write_bytes(picture)
+    done = call("enrol", 1, "--name", "Bo")
+    assert done.exit_code == 3
+    assert "visitor 1 was not enrolled; no photograph of theirs was added" in done.stdout
+    assert "nothing was changed" not in done.stdout
+    assert "could not be used; encode says why" in done.stdout
+    assert not (room / "datasets/Bo").exists()
+    assert [one["id"] for one in listed()] == [1, 2]
+
+
+def test_it_shows_how_far_the_encoder_is(room: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play()
+    shown: list[tuple[int, int]] = []
+
+    @contextmanager
+    def progress() -> Iterator[Callable[[int, int], None]]:
+        yield lambda done, total: shown.append((done, total))
+
+    monkeypatch.setattr("optimind.cli.visitors.photograph_progress", progress)
+    assert call("enrol", 1, "--name", "Bo").exit_code == 0
+    assert shown[-1] == (5, 5)
+
+
 def test_a_wrong_folder_of_photographs_empties_no_gallery(room: Path) -> None:
     play()
     done = call("enrol", 1, "--name", "Bo", "--dataset", "elsewhere")
@@ -317,26 +372,34 @@ def test_two_visitors_are_made_one(room: Path) -> None:
     assert "no visitor 2" in str(call("merge", 1, 2, "--json").exception)
 
 
-def age(database: Path) -> None:
+def age(database: Path, *tables: str, visitors: tuple[int, ...] = (1, 2)) -> None:
+    """As if these had been kept long ago."""
     with sqlite3.connect(database) as connection:
-        connection.execute("UPDATE visitors SET kept_at = '2020-01-01 00:00:00.000000' WHERE visitor_id = 1")
+        for table in tables or ("visitors", "visits", "visitor_shots"):
+            long_ago = f"UPDATE {table} SET kept_at = '2020-01-01 00:00:00.000000' WHERE visitor_id = ?"  # noqa: S608
+            connection.executemany(long_ago, [(visitor,) for visitor in visitors])
     connection.close()
 
 
 def test_old_visitors_go_with_any_command_and_any_run(room: Path) -> None:
     play()
-    age(room / "data/optimind.db")
+    age(room / "data/optimind.db", visitors=(1,))
     assert [one["id"] for one in listed()] == [2]
     play()
-    with sqlite3.connect(room / "data/optimind.db") as connection:
-        connection.execute("UPDATE visitors SET kept_at = '2020-01-01 00:00:00.000000'")
-    connection.close()
+    age(room / "data/optimind.db", visitors=(2, 3))
     (room / "recording/0.png").replace(room / "0.png")
     for picture in (room / "recording").iterdir():
         picture.unlink()
     (room / "0.png").replace(room / "recording/0.png")
     play()
     assert listed() == []
+
+
+def test_a_visitor_without_a_picture_left_cannot_be_shown(room: Path) -> None:
+    play()
+    age(room / "data/optimind.db", "visitor_shots", visitors=(1,))
+    assert [(one["id"], one["pictures"]) for one in listed()] == [(1, 0), (2, 4)]
+    assert "no picture any more" in str(call("show", 1, "--output", "x.jpg").exception)
 
 
 def test_switching_it_off_deletes_everybody(room: Path) -> None:

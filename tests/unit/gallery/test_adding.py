@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
@@ -85,6 +86,25 @@ def test_what_is_there_is_never_overwritten(dataset: Path) -> None:
     with added(dataset, "Anna_Berg", [b"one"], "1") as (again,):
         assert again.read_bytes() == b"edited by hand"
     assert (dataset / "Anna_Berg/1.jpg").read_bytes() == b"x"
+
+
+def test_a_photograph_that_was_there_before_stays_whatever_becomes_of_it(dataset: Path) -> None:
+    with added(dataset, "Dana", [b"one"], "v") as paths:
+        (before,) = paths
+    with added(dataset, "Dana", [b"one", b"two"], "v") as paths:
+        paths.clear()
+    assert list((dataset / "Dana").iterdir()) == [before]
+
+
+def test_new_folders_are_for_their_owner_only(tmp_path: Path) -> None:
+    mask = os.umask(0o022)
+    try:
+        with added(tmp_path / "school/datasets", "Dana", [b"one"], "v"):
+            pass
+    finally:
+        os.umask(mask)
+    folders = [tmp_path / name for name in ("school", "school/datasets", "school/datasets/Dana")]
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in folders] == [0o700] * 3
 
 
 def test_only_what_was_of_use_stays(dataset: Path) -> None:

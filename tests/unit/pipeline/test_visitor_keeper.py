@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -164,8 +165,11 @@ def test_whatever_goes_wrong_with_visitors_the_loop_goes_on(bench: Bench, monkey
 
     with monkeypatch.context() as patched:
         patched.setattr(bench.store, "sweep", broken)
+        patched.setattr(bench.store, "keep", broken)
         assert bench.take(make_seen(1), ended()) == [None]
     assert bench.keeper.error == "unexpected ZeroDivisionError: a mistake"
+    assert bench.keeper.dropped == 1
+    bench.take(make_seen(1, 2), ended(2))
     bench.wait(RETRY_S)
     bench.keeper.tick()
     assert bench.ids() == [1]
@@ -178,6 +182,70 @@ def test_one_that_cannot_be_kept_does_not_hold_up_the_others(bench: Bench) -> No
     bench.wait(RETRY_S)
     assert bench.take(make_seen(2, 2)) == [1]
     assert bench.keeper.dropped == 1
+
+
+@pytest.fixture
+def refused(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The tracks that the database does not take; it is changed by the test."""
+    tracks: list[str] = []
+    keep = bench.store.keep
+
+    def sometimes(seen: VisitorSeen, *rest: Any) -> Any:
+        if seen.track_id in tracks:
+            raise StorageError(f"the ledger cannot be written: {seen.track_id} is too long")
+        return keep(seen, *rest)
+
+    monkeypatch.setattr(bench.store, "keep", sometimes)
+    return tracks
+
+
+def test_one_that_the_database_does_not_take_does_not_hold_up_the_others(
+    bench: Bench, refused: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    refused.append("run-door-1")
+    with caplog.at_level(logging.WARNING):
+        bench.take(make_seen(1, 1), ended(1), make_seen(2, 2), ended(2), make_seen(3, 3), ended(3))
+        bench.wait(RETRY_S)
+        bench.keeper.tick()
+        assert (bench.ids(), bench.keeper.waiting, bench.keeper.dropped) == ([1, 2], 1, 0)
+        # Something could not be kept, so not all is well.
+        assert "can be kept again" not in caplog.text
+        refused.clear()
+        bench.wait(RETRY_S)
+        bench.keeper.tick()
+    assert (bench.ids(), bench.keeper.waiting) == ([1, 2, 3], 0)
+    assert caplog.text.count("can be kept again") == 1
+
+
+def test_two_that_fail_are_enough_for_one_time(bench: Bench, refused: list[str]) -> None:
+    refused += ["run-door-1", "run-door-2"]
+    bench.take(make_seen(1, 1), ended(1), make_seen(2, 2), ended(2), make_seen(3, 3), ended(3))
+    bench.wait(RETRY_S)
+    bench.keeper.tick()
+    assert (bench.ids(), bench.keeper.waiting) == ([], 3)
+
+
+def test_a_sweep_that_fails_does_not_hold_up_those_who_come(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise StorageError("the ledger cannot be written")
+
+    monkeypatch.setattr(bench.store, "sweep", fail)
+    assert bench.take(make_seen(1), ended()) == [1]
+
+
+@pytest.mark.parametrize("was_told", [False, True])
+def test_a_track_that_is_saved_after_its_end_is_one_visit_and_held_no_longer(
+    bench: Bench, refused: list[str], *, was_told: bool
+) -> None:
+    if was_told:
+        assert bench.take(make_seen(1, last_s=30, ended=False)) == [1]
+    refused.append("run-door-1")
+    assert bench.take(make_seen(1, last_s=60, ended=False), ended()) == [1 if was_told else None]
+    refused.clear()
+    bench.wait(RETRY_S)
+    bench.keeper.tick()
+    assert (bench.keeper.visits, bench.keeper.waiting) == (1, 0)
+    assert (bench.keeper._told, bench.keeper._over) == ({}, set())
 
 
 def test_the_old_ones_are_deleted_at_the_start_and_now_and_then(bench: Bench) -> None:

@@ -14,6 +14,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from ledger_marks import make_mark, url_of
 from sqlalchemy import create_engine, event
+from sqlalchemy.dialects import mysql
+from sqlalchemy.schema import CreateTable
 
 from optimind.config import sqlite_url
 from optimind.errors import StorageError, UsageError
@@ -103,6 +105,11 @@ def test_the_migrations_make_the_tables_of_the_code(tmp_path: Path) -> None:
         differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
     engine.dispose()
     assert differences == []
+
+
+def test_a_visitors_picture_may_be_larger_than_64_kb_on_every_database() -> None:
+    tables = str(CreateTable(Base.metadata.tables["visitor_shots"]).compile(dialect=mysql.dialect()))
+    assert "picture BLOB(16777215)" in tables
 
 
 def test_opening_again_keeps_everything(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,8 +18,10 @@ from visitor_tracks import START, kept_shots, make_seen
 from optimind.core.visitors import VisitorIndex
 from optimind.errors import StorageError, UsageError
 from optimind.plugin_api import VisitorSeen
-from optimind.storage import VisitorStore, open_ledger
+from optimind.storage import VisitorStore, open_ledger, visitor_rows
 from optimind.storage import visitors as module
+from optimind.storage.database import Database
+from optimind.storage.visitor_rows import NEWEST_SHOTS
 from optimind.storage.visitors import MOST_SHOTS, Forgotten, Kept
 
 
@@ -160,14 +164,16 @@ def test_no_link_makes_those_one_who_were_there_together(book: Book, monkeypatch
     assert book.ids() == [1, 2]
 
 
-def test_only_the_best_pictures_are_kept(book: Book) -> None:
+def test_only_the_newest_and_the_best_pictures_are_kept(book: Book, clock: Clock) -> None:
     for number in range(10):
+        clock.now += timedelta(seconds=100)
         book.keep(make_seen(1, number, first_s=100 * number, last_s=100 * number + 10, shots=4))
     shots = book.store.shots(1)
     assert len(shots) == MOST_SHOTS
     assert [shot.quality for shot in shots] == sorted((shot.quality for shot in shots), reverse=True)
     assert shots[0].quality == 0.9
-    assert shots[-1].quality > 0.88 - 0.001
+    # All four of the last track are there, of the others the better ones.
+    assert [round(shot.quality, 2) for shot in shots] == [0.9] * 9 + [0.89, 0.88, 0.87]
 
 
 def test_one_who_was_enrolled_after_all_is_taken_out_again(book: Book) -> None:
@@ -205,16 +211,81 @@ def test_who_is_wanted(book: Book) -> None:
     assert [one.visitor_id for one in book.store.visitors(since=START + timedelta(seconds=500))] == [2]
 
 
-def test_the_days_begin_anew_with_each_visit(book: Book, clock: Clock) -> None:
+def test_each_visit_has_days_of_its_own(book: Book, clock: Clock) -> None:
     book.keep(make_seen(1, 1))
     book.keep(make_seen(2, 2))
     clock.now += timedelta(days=20)
     book.keep(make_seen(1, 3, first_s=100, last_s=110))
     clock.now += timedelta(days=20)
-    assert book.store.sweep(clock.now - timedelta(days=30)) == Forgotten(1, 1, 2)
+    assert book.store.sweep(clock.now - timedelta(days=30)) == Forgotten(1, 2, 4)
     assert book.ids() == [1]
+    assert book.rows() == [1, 1, 2]
     assert book.store.sweep(clock.now - timedelta(days=20)) == Forgotten()
-    assert book.store.sweep(clock.now) == Forgotten(1, 2, 4)
+    assert book.store.sweep(clock.now) == Forgotten(1, 1, 2)
+
+
+DAY_S = 86_400.0
+
+
+def daily(book: Book, clock: Clock, days: int, keep_days: int) -> Iterator[int]:
+    """The same person every day: well to be seen at first, poorly later. After each day's sweep, its number."""
+    for day in range(days):
+        seen = make_seen(1, day, first_s=DAY_S * day, last_s=DAY_S * day + 10)
+        if day >= MOST_SHOTS:
+            seen = replace(seen, shots=tuple(replace(shot, quality=0.6) for shot in seen.shots))
+        clock.now = seen.last_seen_at
+        assert book.keep(seen).visitor_id == 1
+        book.store.sweep(clock.now - timedelta(days=keep_days))
+        yield day
+
+
+def test_of_who_comes_every_day_nothing_is_kept_for_longer(book: Book, clock: Clock) -> None:
+    for _ in daily(book, clock, days=120, keep_days=7):
+        oldest = clock.now - timedelta(days=7)
+        assert all(first >= oldest - timedelta(seconds=10) for first, _ in book.store.visitor(1).visits)
+        assert all(shot.taken_at >= oldest for shot in book.store.shots(1))
+    visitor, shots = book.store.visitor(1), book.store.shots(1)
+    assert len(visitor.visits) == 8
+    # It is by the newer ones that they are known.
+    assert len(shots) == MOST_SHOTS
+    assert shots[0].taken_at > clock.now - timedelta(days=8)
+
+
+def test_the_newest_pictures_stay_however_poor(book: Book, clock: Clock) -> None:
+    for _ in daily(book, clock, days=MOST_SHOTS + 3, keep_days=100):
+        pass
+    newest = [shot for shot in book.store.shots(1) if shot.quality == 0.6]
+    assert len(newest) == NEWEST_SHOTS
+    assert min(shot.taken_at for shot in newest) == clock.now - timedelta(days=1)
+
+
+def test_an_old_picture_of_a_track_that_goes_on_has_the_days_of_its_own_time(book: Book, clock: Clock) -> None:
+    seen = make_seen(1, last_s=10 * DAY_S, ended=False)
+    old = replace(seen.shots[0], at=START)
+    clock.now = seen.last_seen_at
+    seen = replace(seen, shots=(old, seen.shots[1]))
+    book.keep(seen)
+    assert book.store.sweep(clock.now - timedelta(days=7)) == Forgotten(0, 0, 1)
+    assert [shot.taken_at for shot in book.store.shots(1)] == [clock.now]
+    # Where all pictures are old the track is of the same visitor all the same, and nobody else is known by them.
+    book.keep(replace(seen, shots=(old,)))
+    assert book.store.sweep(clock.now - timedelta(days=7)) == Forgotten(0, 0, 1)
+    assert (book.ids(), book.store.shots(1)) == ([1], [])
+    assert book.keep(make_seen(1, 2, first_s=11 * DAY_S, last_s=11 * DAY_S + 9)) == Kept(2, is_new=True)
+    assert book.keep(replace(seen, shots=(old,))) == Kept(1, is_new=False)
+
+
+def test_of_too_many_visits_the_oldest_go(book: Book, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(visitor_rows, "MOST_VISITS", 3)
+    for day in range(6):
+        clock.now = START + timedelta(days=day)
+        book.keep(make_seen(1, day, first_s=DAY_S * day, last_s=DAY_S * day + 10, shots=1))
+        book.keep(make_seen(2, day, camera="yard", first_s=DAY_S * day, last_s=DAY_S * day + 10, shots=1))
+    assert book.rows() == [2, 6, 6]
+    # And not only where they come one by one.
+    book.store.merge(1, 2)
+    assert book.rows() == [1, 3, 3]
+    assert book.store.visitor(1).first_seen_at >= START + timedelta(days=4)
 
 
 def test_the_days_are_those_of_this_machines_clock(book: Book, clock: Clock) -> None:
@@ -289,6 +360,45 @@ def test_a_failure_changes_nothing_and_is_forgotten(book: Book, monkeypatch: pyt
     assert book.ids() == [1]
     assert book.keep(make_seen(2, 2)).is_new
     assert not book.keep(make_seen(2, 3, first_s=100, last_s=110)).is_new
+
+
+@pytest.mark.parametrize("way", ["forget", "sweep", "withdraw", "merge"])
+def test_what_is_deleted_is_deleted_though_the_file_beside_cannot_be_emptied(
+    book: Book, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, way: str
+) -> None:
+    book.keep(make_seen(1, 1), SECRET)
+    book.keep(make_seen(2, 2, first_s=100, last_s=110))
+
+    def fail(_: Database) -> bool:
+        raise StorageError("the disk failed")
+
+    with monkeypatch.context() as patched, caplog.at_level(logging.WARNING):
+        patched.setattr(Database, "scrub", fail)
+        match way:
+            case "forget":
+                assert book.store.forget([1]) == Forgotten(1, 1, 2)
+            case "sweep":
+                assert book.store.sweep(clock.now + timedelta(days=1)) == Forgotten(2, 2, 4)
+            case "withdraw":
+                assert book.store.withdraw("run-door-1") == Forgotten(1, 1, 2)
+            case "merge":
+                assert book.store.merge(2, 1).visitor_id == 2
+    assert 1 not in book.ids()
+    assert "may still be in the file beside the database: the disk failed" in caplog.text
+
+
+def test_the_file_beside_is_emptied_as_soon_as_it_can_be(book: Book) -> None:
+    book.keep(make_seen(1, 1), SECRET)
+    reader = sqlite3.connect(book.path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT * FROM visitors").fetchall()
+    impatient = VisitorStore(url_of(book.path), patience_s=0.05)
+    impatient.forget()
+    assert b"somebody who did not agree" in book.bytes()
+    reader.close()
+    assert impatient.sweep(START) == Forgotten()
+    assert b"somebody who did not agree" not in book.bytes()
+    impatient.close()
 
 
 def test_a_visitor_who_is_not_there(book: Book) -> None:
