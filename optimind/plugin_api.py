@@ -178,6 +178,13 @@ class Detector(Protocol):
         """
         return self.detect(image)
 
+    def pose(self, image: Image, faces: Detections) -> NDArray[np.float64] | None:  # noqa: ARG002 - for those who can
+        """How far ``faces`` of ``image`` look into the camera, (n,) as in ``Detections``; None where it cannot tell.
+
+        For a detector whose :meth:`glance` does not say that, as it takes time and is asked of few. Not thread-safe.
+        """
+        return frontality_in(faces)
+
     def find_portrait(self, image: Image) -> Detections:
         """Return the face of a portrait as quickly as can be: its box may be a little off, its pose need not be told.
 

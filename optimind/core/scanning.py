@@ -34,6 +34,9 @@ _LEAST_CELLS: Final = 2
 """A single cell that changed is no person."""
 _OF_A_FACE: Final = 0.25
 """Whoever comes changes at least this part of what a face covers, in one piece."""
+_PATIENCE: Final = 2
+"""What changed and was no face is searched after an interval more, and then after so many more at most: a screen, a
+curtain, somebody seen from behind."""
 _EXPLAINED: Final = 0.9
 """What changes within this many face widths around a face that is followed is that face, or its body."""
 
@@ -108,6 +111,10 @@ class ScanPlan:
         self._whole_s = [-math.inf] * len(self.tiles)
         self._before: list[NDArray[np.float32] | None] = [None] * len(self.tiles)
         self._ignored: NDArray[np.bool_] | None = None
+        self._moved: list[NDArray[np.bool_] | None] = [None] * len(self.tiles)
+        # Of each cell of a thumbnail: how often in a row its change was no face, and until when that is believed.
+        self._vain: NDArray[np.intp] | None = None
+        self._held_s: NDArray[np.float64] | None = None
 
     @property
     def pixels(self) -> int:
@@ -126,16 +133,23 @@ class ScanPlan:
             if whole_s >= self.quiet_s or whole_s < 0:  # less than 0: the clock was set back
                 due.append(Search(index, tile.box, tile.scale, whole_s / self.quiet_s if whole_s >= 0 else math.inf))
             elif waited_s >= self.interval_s or waited_s < 0:
-                changed = self._changed(index, thumbnail, unexplained)
+                changed = self._changed(index, thumbnail, unexplained, now_s)
                 if changed is not None:
                     due.append(Search(index, changed, tile.scale, abs(waited_s) / self.interval_s))
         return sorted(due, key=lambda search: (-search.waited, search.index))
 
-    def searched(self, search: Search, thumbnail: NDArray[np.float32], now_s: float) -> None:
-        """That was searched, when the picture looked like ``thumbnail``."""
+    def searched(
+        self, search: Search, thumbnail: NDArray[np.float32], now_s: float, found: Boxes | None = None
+    ) -> None:
+        """That was searched, when the picture looked like ``thumbnail``; ``found`` (n, 4), in pixels, are its faces.
+
+        Where something changed and there is no face, it takes longer until that is searched again (None: it does not).
+        """
         index, tile = search.index, self.tiles[search.index]
         self._searched_s[index] = now_s
         before = self._before[index]
+        if found is not None:
+            self._remember_vain(search, thumbnail.shape, now_s, found)
         if before is None or search.box == tile.box:
             self._whole_s[index] = now_s
             self._before[index] = thumbnail[self._cells(tile.box, thumbnail.shape)].copy()
@@ -151,7 +165,7 @@ class ScanPlan:
         before[here] = thumbnail[rows, columns] - light
 
     def _changed(
-        self, index: int, thumbnail: NDArray[np.float32], unexplained: NDArray[np.bool_]
+        self, index: int, thumbnail: NDArray[np.float32], unexplained: NDArray[np.bool_], now_s: float
     ) -> tuple[int, int, int, int] | None:
         """The part of the tile ``index`` in which something changed, with a margin; None where nothing did."""
         before, tile = self._before[index], self.tiles[index]
@@ -161,7 +175,12 @@ class ScanPlan:
         difference = thumbnail[cells] - before
         # A cloud or the camera's exposure changes all of it alike.
         moved = (np.abs(difference - np.median(difference)) > _CHANGE) & unexplained[cells]
+        if self._held_s is not None:
+            # More than an interval away: the clock was set back.
+            waits_s = self._held_s[cells] - now_s
+            moved &= (waits_s <= 0) | (waits_s > _PATIENCE * self.interval_s)
         moved = _in_groups(moved, tile.least_cells(self.size[0] / thumbnail.shape[1]))
+        self._moved[index] = moved
         if not moved.any():
             return None
         rows, columns = np.nonzero(moved.any(axis=1))[0], np.nonzero(moved.any(axis=0))[0]
@@ -178,6 +197,20 @@ class ScanPlan:
             min(right, math.ceil(x2) + margin),
             min(bottom, math.ceil(y2) + margin),
         )
+
+    def _remember_vain(self, search: Search, shape: tuple[int, ...], now_s: float, found: Boxes) -> None:
+        """Hold back what changed in the tile of ``search`` and was no face, the longer the more often that was so."""
+        cells = self._cells(self.tiles[search.index].box, shape)
+        if self._vain is None or self._held_s is None:
+            self._vain, self._held_s = np.zeros(shape, dtype=np.intp), np.full(shape, -math.inf)
+        faces = self._explained(shape, found)[cells]
+        moved, self._moved[search.index] = self._moved[search.index], None
+        vain, held_s = self._vain[cells], self._held_s[cells]
+        vain[faces] = 0
+        if moved is not None:
+            moved = moved & ~faces
+            vain[moved] += 1
+            held_s[moved] = now_s + self.interval_s * np.minimum(vain[moved], _PATIENCE)
 
     def _cells(self, box: tuple[int, int, int, int], shape: tuple[int, ...]) -> tuple[slice, slice]:
         """The rows and columns of a thumbnail that show, in part at least, the ``box``."""

@@ -191,6 +191,10 @@ class Looker:
         faces = _without_doubles(found)
         return Look(faces[~self._zones.ignored(faces.xyxy, *image.shape[1::-1])], looked_for, unchanged)
 
+    def pose(self, image: Image, faces: Detections) -> NDArray[np.float64] | None:
+        """How far ``faces`` of ``image`` look into the camera, (n,) as in ``Detections``; None: it cannot be told."""
+        return self._detector.pose(image, faces)
+
     def found(self, frame: Frame, tracks: Sequence[Track]) -> None:
         """Take in that ``tracks`` were detected in ``frame``."""
         self._patches.remember(frame.image, [track.number for track in tracks], [track.box for track in tracks])
@@ -301,7 +305,9 @@ class Looker:
             cell_px = min(_CELL_PX, max(4, self._settings.min_face_px // 3))
             height, width = image.shape[:2]
             size = (max(1, width // cell_px), max(1, height // cell_px))
-            small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+            # A quarter of the pixels tells as much, and is averaged in a tenth of the time.
+            part = cv2.resize(image, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_LINEAR) if cell_px >= 8 else image
+            small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
             return np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2GRAY), dtype=np.float32)
 
     def _search(
@@ -313,7 +319,7 @@ class Looker:
             found = _whole(self._detect(_copy(frame.image, search), largest_px), search, frame.image)
         self.searched_px += search.pixels
         if thumbnail is not None:
-            plan.searched(search, thumbnail, frame.captured_at.timestamp())
+            plan.searched(search, thumbnail, frame.captured_at.timestamp(), found.xyxy)
         return found
 
     def _detect(self, picture: Image, largest_px: float) -> Detections:
@@ -335,6 +341,9 @@ def _copy(image: Image, search: Search) -> Image:
     if search.scale == 1:
         return np.ascontiguousarray(part)
     size = (max(1, round((right - left) * search.scale)), max(1, round((bottom - top) * search.scale)))
+    if search.scale <= 0.5:  # halving is what the averaging is quick at
+        half = ((right - left) // 2, (bottom - top) // 2)
+        part = np.asarray(cv2.resize(part, half, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 

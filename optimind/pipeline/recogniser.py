@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from optimind.core.geometry import sizes
 from optimind.core.identification import Identifier, Match, Verdict
-from optimind.core.pose import frontality_in
 from optimind.core.shots import BestShots, Shot, quality_of
 from optimind.core.tracking import Track, Tracker
-from optimind.core.types import Detections, Frame, Image, Vectors
+from optimind.core.types import Detections, Frame, Vectors
 from optimind.core.zones import Line, Zones
 from optimind.gallery.quality import sharpness
 from optimind.pipeline.candidates import Candidate, Candidates, Wanted, wanted_of
@@ -236,11 +235,9 @@ class Recogniser:
                 self._subjects[number].sampled_at = None
         unchanged = [track for track in kept if track in self._tracker.tracks and track not in tracks]
         self._seen = [*subjects, *(self._subjects[track.number] for track in unchanged)]
-        with self._stages.measure("quality"):
-            quality = _quality_of(frame.image, look.faces)
         self._looker.found(frame, tracks)
         known = {} if contest is None else dict(zip(contest.rows, contest.vectors, strict=True))
-        for row, candidate in self._wanted(subjects, look.faces, quality, frame):
+        for row, candidate in self._wanted(subjects, look.faces, frame):
             if row in known:
                 self._candidates.drop(candidate.number)
                 self._learnt.append((candidate, known[row]))
@@ -269,15 +266,21 @@ class Recogniser:
                 unlikeness[index, contested] = np.linalg.norm(vectors - usual, axis=1)
         return _Contest(contested.tolist(), vectors, unlikeness)
 
-    def _wanted(
-        self, subjects: list[Subject], faces: Detections, quality: NDArray[np.float64], frame: Frame
-    ) -> Iterator[tuple[int, Candidate]]:
+    def _wanted(self, subjects: list[Subject], faces: Detections, frame: Frame) -> Iterator[tuple[int, Candidate]]:
         """The faces, and their rows, from which something is still to be learnt."""
-        at = frame.captured_at
-        for row, subject in enumerate(subjects):
-            if self._wants_sample(subject, float(quality[row]), at):
-                face = faces[np.array([row])]
-                yield row, Candidate(subject.track.number, frame.image, face, at, float(quality[row]))
+        at, image = frame.captured_at, frame.image
+        with self._stages.measure("quality"):
+            face_px, sharp = sizes(faces.xyxy), sharpness(image, faces.xyxy)
+            # Whom nobody would want if they looked into the camera need not be asked whether they do.
+            best = quality_of(face_px, sharp, None)
+            rows = [row for row, subject in enumerate(subjects) if self._wants_sample(subject, float(best[row]), at)]
+            if not rows:
+                return
+            frontality = self._looker.pose(image, faces[np.array(rows)])
+            quality = quality_of(face_px[rows], sharp[rows], frontality).tolist()
+        for row, of_row in zip(rows, quality, strict=True):
+            if self._wants_sample(subjects[row], of_row, at):
+                yield row, Candidate(subjects[row].track.number, image, faces[np.array([row])], at, of_row)
 
     def _urgency(self, candidate: Candidate) -> tuple[float, ...]:
         """The less, the sooner: first who may be somebody else, then who is nearest to a name; the better picture."""
@@ -398,8 +401,3 @@ class Recogniser:
         subject.match = self._match(subject)
         if subject.match.verdict is Verdict.ACCEPTED and subject.identity is None:
             subject.identity = subject.match
-
-
-def _quality_of(image: Image, faces: Detections) -> NDArray[np.float64]:
-    """How good each face is to recognise somebody by: (n,), 0-1."""
-    return quality_of(sizes(faces.xyxy), sharpness(image, faces.xyxy), frontality_in(faces))

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import sys
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,9 +19,6 @@ log = logging.getLogger(__name__)
 
 _AHEAD = 8
 """So many frames are decoded before they are asked for."""
-
-_GIVES_WAY = 5
-"""What a decoding thread adds to its niceness."""
 
 State = Literal["connecting", "live", "stalled", "failed", "ended"]
 
@@ -81,7 +74,7 @@ class Replay:
 
     def __iter__(self) -> Iterator[Frame]:
         """Open the source and give its frames; it is closed at the end, however that comes."""
-        reader = ThreadPoolExecutor(1, thread_name_prefix=f"read {self.camera}", initializer=_give_way)
+        reader = ThreadPoolExecutor(1, thread_name_prefix=f"read {self.camera}")
         try:
             self._source.open()
             began_at = self._start_at or self._clock()
@@ -127,16 +120,6 @@ class Replay:
         if self.state == "live":
             self.state = "ended"
         close_source(self._source, self.camera)
-
-
-def _give_way() -> None:
-    """Let the thread that decodes run when nothing else does: what is looked at next is decoded already.
-
-    A network's run waits for the slowest of its threads, so one that shares a core with a decoder costs both.
-    """
-    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _GIVES_WAY)
 
 
 def shortfall_of(source: Source) -> str:

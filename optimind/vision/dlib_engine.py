@@ -108,26 +108,28 @@ class DlibDetector(Detector):
 
     def detect(self, image: Image) -> Detections:
         """Return the faces in ``image``; boxes lie inside it. The confidence of a clear face is about 1."""
-        return self._with_pose(image, self._found(image, self._network.detect, self._min_confidence))
+        faces = self._found(image, self._network.detect, self._min_confidence)
+        return dataclasses.replace(faces, frontality=self.pose(image, faces))
 
     def glance(self, image: Image, largest_px: float | None = None) -> Detections:
-        """Return the faces as the network's fast form alone sees them.
+        """Return the faces as the network's fast form alone sees them, without the pose.
 
         Where it runs in fp32 and ``largest_px`` is None they are those of :meth:`detect`.
         """
         scale = self._scale(*image.shape[1::-1])
         largest = None if largest_px is None else largest_px * scale
         search = functools.partial(self._network.glance, largest_px=largest)
-        return self._with_pose(image, self._found(image, search, self._min_confidence))
+        return self._found(image, search, self._min_confidence)
+
+    def pose(self, image: Image, faces: Detections) -> NDArray[np.float64]:
+        """Return how far each of ``faces`` looks into the camera, by dlib's points: (n,)."""
+        (points,) = self._landmarks.find([(image, _whole_pixels(faces, image))])
+        return _frontality(points)
 
     def find_portrait(self, image: Image) -> Detections:
         """Return the faces as the network's fast form alone sees them, without the pose, and what is nearly a face."""
         faces = self._found(image, self._network.glance, self._min_confidence - NEARLY_A_FACE)
         return faces if (faces.confidence > self._min_confidence).any() else Detections.empty()
-
-    def _with_pose(self, image: Image, faces: Detections) -> Detections:
-        (points,) = self._landmarks.find([(image, _whole_pixels(faces, image))])
-        return dataclasses.replace(faces, frontality=_frontality(points))
 
     def _found(self, image: Image, search: Search, min_confidence: float) -> Detections:
         """Return what ``search`` finds in a copy of the right size, in pixels of ``image`` and inside it."""

@@ -60,6 +60,9 @@ class ScriptedStage(Embedder):
         boxes = np.array([(left, 0, left + 90, 90) for left in lefts], dtype=np.float64).reshape(-1, 4)
         return Look(Detections(boxes, np.ones(len(lefts))), np.ones(len(tracks), dtype=np.bool_))
 
+    def pose(self, image: Image, faces: Detections) -> np.ndarray | None:
+        return faces.frontality
+
     def has_time(self) -> bool:
         return True
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from optimind.core import scanning
+from optimind.core.geometry import Boxes
 from optimind.core.scanning import ScanPlan, Search, Tile
 from optimind.core.zones import Zone, Zones
 
@@ -338,3 +339,51 @@ def test_the_most_urgent_comes_first_and_nothing_waits_for_ever() -> None:
             plan.searched(due[0], now, 0.3 * step)
             latest[due[0].index] = step
         assert min(latest.values()) >= step - 2 * len(plan.tiles)
+
+
+# -- what changes and is no face ------------------------------------------------------------------------------------
+
+
+def due_s(plan: ScanPlan, before: Thumbnail, *, found: Boxes | None, until_s: float) -> list[float]:
+    """When the place that flickers is searched, looking at it ten times in an interval."""
+    other = changed(before, slice(10, 16), slice(10, 16))
+    searched: list[float] = []
+    for step in range(1, round(10 * until_s / INTERVAL_S)):
+        now_s = step * INTERVAL_S / 10
+        now = other if len(searched) % 2 == 0 else before
+        due = [search for search in plan.due(now, NOBODY, now_s) if search.scale == 1]
+        for search in due:
+            plan.searched(search, now, now_s, found)
+        searched += [now_s / INTERVAL_S] * bool(due)
+    return [round(moment, 1) for moment in searched]
+
+
+def test_what_flickers_and_is_no_face_is_searched_less_and_less_often_but_not_never() -> None:
+    plan, thumbnail = searched_plan()
+    moments = due_s(plan, thumbnail, found=NOBODY, until_s=9 * INTERVAL_S)
+    gaps = np.diff(moments)
+    assert gaps[0] == pytest.approx(1)
+    assert gaps[1:] == pytest.approx(scanning._PATIENCE)
+
+
+def test_where_there_is_a_face_it_is_searched_at_every_interval() -> None:
+    plan, thumbnail = searched_plan()
+    cell = 1920 / thumbnail.shape[1]
+    face = np.array([[10 * cell, 10 * cell, 16 * cell, 16 * cell]])
+    gaps = np.diff(due_s(plan, thumbnail, found=face, until_s=8 * INTERVAL_S))
+    assert gaps == pytest.approx(1)
+
+
+def test_who_comes_beside_what_flickers_is_searched_at_once() -> None:
+    plan, thumbnail = searched_plan()
+    due_s(plan, thumbnail, found=NOBODY, until_s=6 * INTERVAL_S)
+    now = changed(changed(thumbnail, slice(10, 16), slice(10, 16)), slice(10, 16), slice(24, 30))
+    now_s = 6 * INTERVAL_S + 0.01
+    assert any(search.scale == 1 for search in plan.due(now, NOBODY, now_s))
+
+
+def test_a_clock_that_is_set_back_holds_nothing_back() -> None:
+    plan, thumbnail = searched_plan()
+    due_s(plan, thumbnail, found=NOBODY, until_s=12 * INTERVAL_S)
+    now = changed(thumbnail, slice(10, 16), slice(10, 16))
+    assert plan.due(now, NOBODY, 2 * INTERVAL_S)

@@ -91,6 +91,9 @@ class Stage(Embedder):
             return Look(Detections.empty(), np.zeros(len(tracks), dtype=bool), dict(enumerate(boxes)))
         return Look(faces, np.full(len(tracks), self.looks_for))
 
+    def pose(self, image: Image, faces: Detections) -> np.ndarray | None:
+        return faces.frontality
+
     def has_time(self) -> bool:
         return self.time
 

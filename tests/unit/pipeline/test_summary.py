@@ -109,6 +109,7 @@ def test_what_looking_cost() -> None:
         "ms_a_follow": 40.0,
         "share": 0.092,
         "deferred": 7,
+        "most_waiting": 0,
         "larger_px": 60,
         "larger_ms": 540.0,
     }
