@@ -164,6 +164,4 @@ def _resized(image: Image, scale: float, look: Callable[[Image], Detections]) ->
         copy = cv2.resize(copy, (copy.shape[1] // 2, copy.shape[0] // 2), interpolation=cv2.INTER_AREA)
     copy = cv2.resize(copy, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
     found = look(np.asarray(copy, dtype=np.uint8))
-    back = np.array([width / size[0], height / size[1]])
-    landmarks = None if found.landmarks is None else found.landmarks * back
-    return Detections(found.xyxy * np.tile(back, 2), found.confidence, landmarks, found.frontality)
+    return found.moved(0, np.array([width, height]) / size)
