@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Boxes", "centres", "iou", "sizes"]
+__all__ = ["Boxes", "centres", "iou", "pixels_around", "sizes"]
 
 Boxes = NDArray[np.float64]
 """(n, 4): left, top, right, bottom."""
@@ -29,3 +29,16 @@ def iou(a: Boxes, b: Boxes) -> NDArray[np.float64]:
     area_a = np.prod(a[:, 2:] - a[:, :2], axis=1)
     area_b = np.prod(b[:, 2:] - b[:, :2], axis=1)
     return np.asarray(shared / (area_a[:, None] + area_b[None] - shared))
+
+
+def pixels_around(
+    box: NDArray[np.float64], around: float | NDArray[np.float64], size: tuple[int, int]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The whole pixels of ``box`` (4,) and ``around`` pixels (one number, or x and y) on each side of it.
+
+    Returns the first (x, y) and the one behind the last; at least one pixel of a picture of ``size``, width and height.
+    """
+    corner = np.array(size)
+    low = np.clip(np.floor(box[:2] - around), 0, corner - 1).astype(np.intp)
+    high = np.clip(np.ceil(box[2:] + around), low + 1, corner).astype(np.intp)
+    return low, high

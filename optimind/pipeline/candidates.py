@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Final
 
-import numpy as np
-
+from optimind.core.geometry import pixels_around
 from optimind.core.types import Detections, Image
 
-__all__ = ["Candidate", "Candidates", "Wanted"]
+__all__ = ["Candidate", "Candidates", "Wanted", "wanted_of"]
 
 _SAME_MOMENT: Final = timedelta(seconds=1)
 """Of two pictures of a face no further apart than this the better one waits; else the newer one."""
@@ -22,13 +21,17 @@ _AROUND: Final = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """The one ``face`` in ``image``, of the track ``number``, may be a sample of it."""
+    """The one ``face`` in ``image``, of the track ``number``, may be a sample of it.
+
+    ``is_cut_out``: the image is no whole frame.
+    """
 
     number: int
     image: Image
     face: Detections
     at: datetime
     quality: float
+    is_cut_out: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,13 +53,12 @@ class Candidates:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def offer(self, candidates: Iterable[Candidate]) -> None:
+    def offer(self, candidate: Candidate) -> None:
         """Take in what a look found."""
-        for candidate in candidates:
-            before = self._waiting.get(candidate.number)
-            same_moment = before is not None and abs(candidate.at - before.at) < _SAME_MOMENT
-            if before is None or not same_moment or candidate.quality >= before.quality:
-                self._waiting[candidate.number] = candidate
+        before = self._waiting.get(candidate.number)
+        same_moment = before is not None and abs(candidate.at - before.at) < _SAME_MOMENT
+        if before is None or not same_moment or candidate.quality >= before.quality:
+            self._waiting[candidate.number] = candidate
 
     def drop(self, number: int) -> Candidate | None:
         """Return the candidate of a track, which waits no more; None where there is none."""
@@ -84,12 +86,10 @@ def wanted_of(candidates: Iterable[Candidate]) -> list[Wanted]:
 
 def _cut_out(candidate: Candidate) -> Candidate:
     """The same without the rest of the frame."""
-    left, top, right, bottom = candidate.face.xyxy[0]
-    around = _AROUND * max(right - left, bottom - top)
-    height, width = candidate.image.shape[:2]
-    low = np.clip(np.floor([left - around, top - around]), 0, (width - 1, height - 1)).astype(int)
-    high = np.clip(np.ceil([right + around, bottom + around]), low + 1, (width, height)).astype(int)
-    if 2 * (high - low).prod() > width * height:  # it is cut out already, or fills the picture
+    if candidate.is_cut_out:
         return candidate
+    box = candidate.face.xyxy[0]
+    height, width = candidate.image.shape[:2]
+    low, high = pixels_around(box, _AROUND * float((box[2:] - box[:2]).max()), (width, height))
     image = candidate.image[low[1] : high[1], low[0] : high[0]].copy()
-    return replace(candidate, image=image, face=candidate.face.moved(-low))
+    return replace(candidate, image=image, face=candidate.face.moved(-low), is_cut_out=True)

@@ -221,8 +221,11 @@ class Looker:
 
     def _unchanged(self, frame: Frame, tracks: Sequence[Track], rows: Sequence[int]) -> dict[int, NDArray[np.float64]]:
         """Where those of the tracks ``rows`` are that need no detector: at rest, alone, looking as they did lately."""
+        if not rows:
+            return {}
         at = frame.captured_at
-        boxes = np.array([track.box_at(at) for track in tracks]).reshape(-1, 4)
+        boxes = np.array([track.box_at(at) for track in tracks])
+        middles = centres(boxes)
         found = {}
         with self._stages.measure("compare"):
             for row in rows:
@@ -231,7 +234,7 @@ class Looker:
                 clear = not track.misses and track.motion.is_at_rest and track.last_seen_at <= at
                 if not clear or not 0 <= detected_ago_s < DETECTED_EVERY_S:
                     continue
-                away = np.linalg.norm(centres(boxes) - centres(boxes[row][None]), axis=1)
+                away = np.linalg.norm(middles - middles[row], axis=1)
                 if np.count_nonzero(away < _ALONE * track.motion.size) > 1:
                     continue
                 margin = min(_BOX + 3 * track.spread_at(at) / track.motion.size, _MARGIN[1])

@@ -242,7 +242,7 @@ class Recogniser:
                 self._candidates.drop(candidate.number)
                 self._learnt.append((candidate, known[row]))
             else:
-                self._candidates.offer([candidate])
+                self._candidates.offer(candidate)
 
     def _subject_of(self, track: Track) -> Subject:
         subject = self._subjects.get(track.number)
@@ -255,15 +255,15 @@ class Recogniser:
         """Embed the faces of which it is not clear whose they are, and compare; None where all is clear."""
         contested = np.nonzero(self._tracker.contested(faces.xyxy, frame.captured_at))[0]
         subjects = [self._subjects.get(track.number) for track in self._tracker.tracks]
-        known = [subject is not None and len(subject.shots) > 0 for subject in subjects]
-        if not len(contested) or len(contested) > MOST_CONTESTED or not any(known):
+        known = {
+            row: subject.shots for row, subject in enumerate(subjects) if subject is not None and len(subject.shots)
+        }
+        if not len(contested) or len(contested) > MOST_CONTESTED or not known:
             return None
         vectors = self._embedder.embed(frame.image, faces[contested])
-        unlikeness = np.full((len(known), len(faces)), np.nan)
-        for index, subject in enumerate(subjects):
-            if subject is not None and len(subject.shots):
-                usual = subject.shots.vectors().mean(axis=0)
-                unlikeness[index, contested] = np.linalg.norm(vectors - usual, axis=1)
+        unlikeness = np.full((len(subjects), len(faces)), np.nan)
+        for row, shots in known.items():
+            unlikeness[row, contested] = np.linalg.norm(vectors - shots.vectors().mean(axis=0), axis=1)
         return _Contest(contested.tolist(), vectors, unlikeness)
 
     def _wanted(self, subjects: list[Subject], faces: Detections, frame: Frame) -> Iterator[tuple[int, Candidate]]:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from optimind.core.geometry import pixels_around
 from optimind.core.shots import BestShots, Shot
 from optimind.core.tracking import Track
 from optimind.core.types import Image
@@ -102,11 +103,9 @@ def cut(image: Image, box: NDArray[np.float64]) -> tuple[Image, float]:
 
     Its longer side is at most :data:`LONGEST_PX`.
     """
-    around = _AROUND * (box[2:] - box[:2])
     height, width = image.shape[:2]
-    left, top = np.clip(np.floor(box[:2] - around), 0, (width - 1, height - 1)).astype(int)
-    right, bottom = np.clip(np.ceil(box[2:] + around), (left + 1, top + 1), (width, height)).astype(int)
-    part = image[top:bottom, left:right]
+    low, high = pixels_around(box, _AROUND * (box[2:] - box[:2]), (width, height))
+    part = image[low[1] : high[1], low[0] : high[0]]
     scale = min(1.0, LONGEST_PX / max(part.shape[:2]))
     face_px = float(box[2] - box[0]) * scale
     if scale == 1:

@@ -29,7 +29,8 @@ def in_order(each: Candidate) -> tuple[float, ...]:
 
 def of(*found: Candidate) -> Candidates:
     candidates = Candidates()
-    candidates.offer(found)
+    for each in found:
+        candidates.offer(each)
     return candidates
 
 
