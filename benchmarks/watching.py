@@ -115,7 +115,8 @@ def main() -> None:
     began_s = time.monotonic()
 
     def on_marked(row: RecordRow) -> None:
-        marked.setdefault(row.camera, {})[row.person_id] = (row.last_seen_at - START).total_seconds()
+        if row.last_seen_at is not None:
+            marked.setdefault(row.camera, {})[row.person_id] = (row.last_seen_at - START).total_seconds()
 
     def on_tick(_: Standing) -> None:
         now_s = time.monotonic() - began_s

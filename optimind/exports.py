@@ -14,7 +14,7 @@ import tempfile
 import unicodedata
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import replace
 from datetime import date, datetime, tzinfo
 from itertools import groupby
 from pathlib import Path
@@ -30,7 +30,7 @@ from optimind.plugin_api import RecordRow
 __all__ = ["COLUMNS", "RegisterFormat", "write_register"]
 
 RegisterFormat = Literal["table", "csv", "json", "xlsx"]
-COLUMNS = tuple(column.name for column in fields(RecordRow))
+COLUMNS = RecordRow.COLUMNS
 
 _FORMULA_STARTS = ("=", "+", "-", "@")
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -65,10 +65,11 @@ def write_register(
 
 
 def _in_zone(row: RecordRow, zone: tzinfo) -> RecordRow:
-    values = {name: getattr(row, name) for name in COLUMNS}
-    for name in ("first_seen_at", "last_seen_at"):
-        values[name] = values[name].astimezone(zone)
-    return RecordRow(**values)
+    return replace(
+        row,
+        first_seen_at=row.first_seen_at and row.first_seen_at.astimezone(zone),
+        last_seen_at=row.last_seen_at and row.last_seen_at.astimezone(zone),
+    )
 
 
 def _as_json(rows: Sequence[RecordRow]) -> bytes:
@@ -85,7 +86,9 @@ def _as_csv(rows: Sequence[RecordRow]) -> bytes:
     return text.getvalue().encode("utf-8")
 
 
-def _plain(value: Any, precision: str) -> str | float:
+def _plain(value: Any, precision: str) -> str | float | None:
+    if value is None:
+        return None
     if isinstance(value, datetime):
         return value.isoformat(timespec=precision)
     if isinstance(value, date):
@@ -93,7 +96,7 @@ def _plain(value: Any, precision: str) -> str | float:
     return round(value, 4) if isinstance(value, float) else str(value)
 
 
-def _guarded(value: str | float) -> str | float:
+def _guarded(value: str | float | None) -> str | float | None:
     """Make a text visible, with a ' before one that a spreadsheet would run as a formula."""
     if not isinstance(value, str):
         return value
@@ -128,7 +131,7 @@ def _as_xlsx(rows: Sequence[RecordRow]) -> bytes:
                 ).number_format = "yyyy-mm-dd hh:mm:ss"
             elif isinstance(value, date):
                 sheet.cell(line, column, value).number_format = "yyyy-mm-dd"
-            else:
+            elif value is not None:
                 sheet.cell(line, column, round(value, 4))
     sheet.auto_filter.ref = sheet.dimensions
     file = io.BytesIO()
@@ -155,12 +158,16 @@ def _print_table(rows: Sequence[RecordRow], console: Console) -> None:
             table.add_row(
                 Text(_visible(row.name)),
                 Text(_visible(row.status).replace("_", " ")),
-                row.first_seen_at.strftime("%H:%M:%S"),
-                row.last_seen_at.strftime("%H:%M:%S"),
-                f"{row.seconds_seen / 60:.1f}",
+                _clock(row.first_seen_at),
+                _clock(row.last_seen_at),
+                f"{row.seconds_seen / 60:.1f}" if row.first_seen_at else "",
                 Text(_visible(row.camera)),
             )
         console.print(table)
+
+
+def _clock(moment: datetime | None) -> str:
+    return "" if moment is None else moment.strftime("%H:%M:%S")
 
 
 def _visible(text: str) -> str:

@@ -10,8 +10,8 @@ in the folder that ``plugins_folder`` in config.yaml names. See docs/plugins.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 from zoneinfo import ZoneInfo
@@ -25,6 +25,8 @@ from optimind.core.events import (
     AttendanceMarked,
     AttendanceStatus,
     Event,
+    FacesCounted,
+    FaceShot,
     LineCrossed,
     Sighting,
     TrackEnded,
@@ -34,6 +36,7 @@ from optimind.core.events import (
 from optimind.core.pose import frontality_in
 from optimind.core.presentation import PadState, PadVerdict
 from optimind.core.registers import session_date
+from optimind.core.timetable import CameraRole, Meeting
 from optimind.core.types import Detections, Frame, Image, Vectors
 from optimind.errors import (
     DeliveryDelayed,
@@ -53,6 +56,7 @@ __all__ = [
     "AttendanceMarked",
     "AttendanceStatus",
     "Calibration",
+    "CameraRole",
     "DeliveryDelayed",
     "DeliveryRefused",
     "Detections",
@@ -62,9 +66,13 @@ __all__ = [
     "EmbedderInfo",
     "EngineError",
     "Event",
+    "FaceShot",
+    "FacesCounted",
     "Frame",
     "Image",
     "LineCrossed",
+    "Meeting",
+    "Meetings",
     "Model",
     "ModelStore",
     "OptiMindError",
@@ -101,12 +109,32 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
+class Meetings(Protocol):
+    """Says which sessions of the timetable are held in front of a camera."""
+
+    def __call__(self, camera: str, first_at: datetime, last_at: datetime) -> Sequence[Meeting]:
+        """The meetings in the room of ``camera`` between these moments, by their start."""
+        ...
+
+
+def no_meetings(camera: str, first_at: datetime, last_at: datetime) -> Sequence[Meeting]:  # noqa: ARG001 - the form
+    """What there is without a timetable."""
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class PluginContext:
-    """What a plugin is told at its start: the session named on the command line (None: none was) and the time zone."""
+    """What a plugin is told at its start.
+
+    ``session`` is the one named on the command line (None: none was), ``roles`` what being seen by each camera means,
+    ``meetings`` which sessions are held in front of it; without a timetable, none. ``has_timetable`` says which.
+    """
 
     session: str | None
     timezone: ZoneInfo
+    meetings: Meetings = no_meetings
+    roles: Mapping[str, CameraRole] = field(default_factory=dict)
+    has_timetable: bool = False
 
 
 @runtime_checkable
@@ -336,7 +364,26 @@ class RecordRow:
     """One record of the register as it leaves through a sink and as ``attendance`` prints it.
 
     ``record_id`` is the same for the same person, session and date for ever, so a row can be written again safely.
+    Who was never seen has no times, and neither similarity nor margin. ``COLUMNS`` are what every table shows; what
+    comes after them says which class's meeting it is (empty and None: of no timetable), why the status is what it is,
+    by whose vectors the person was known, and which version of the record this is, the first being 1.
     """
+
+    COLUMNS: ClassVar[tuple[str, ...]] = (
+        "record_id",
+        "date",
+        "session",
+        "person_id",
+        "name",
+        "status",
+        "first_seen_at",
+        "last_seen_at",
+        "seconds_seen",
+        "camera",
+        "similarity",
+        "margin",
+        "source",
+    )
 
     record_id: str
     date: date
@@ -344,13 +391,19 @@ class RecordRow:
     person_id: str
     name: str
     status: str
-    first_seen_at: datetime
-    last_seen_at: datetime
+    first_seen_at: datetime | None
+    last_seen_at: datetime | None
     seconds_seen: float
     camera: str
-    similarity: float
-    margin: float
+    similarity: float | None
+    margin: float | None
     source: str
+    class_id: str = ""
+    starts_at: datetime | None = None
+    rule: str = ""
+    reason: str = ""
+    embedder: str = ""
+    version: int = 1
 
 
 @runtime_checkable

@@ -185,7 +185,7 @@ def _announce(settings: Config) -> Callable[[RecordRow], None]:
     def announce(row: RecordRow) -> None:
         log.info(
             "%s  %s  %s (%s), %s",
-            row.first_seen_at.astimezone(zone).strftime("%H:%M:%S"),
+            row.first_seen_at.astimezone(zone).strftime("%H:%M:%S") if row.first_seen_at else "--:--:--",
             row.status,
             printable(row.name),
             printable(row.person_id),

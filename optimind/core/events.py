@@ -13,12 +13,15 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from optimind.core.timetable import Meeting
 from optimind.core.types import Image, require_aware
 
 __all__ = [
     "AttendanceMarked",
     "AttendanceStatus",
     "Event",
+    "FaceShot",
+    "FacesCounted",
     "LineCrossed",
     "Sighting",
     "TrackEnded",
@@ -38,6 +41,31 @@ class Event:
         require_aware(self.at, f"{type(self).__name__}.at")
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FaceShot:
+    """The best picture of a track so far: when it was taken, the face with as much around it again, how good it is.
+
+    ``picture`` (height, width, 3) BGR, ``face_px`` the face's width in it, ``quality`` 0-1, higher is better. Its repr
+    does not show the picture.
+    """
+
+    at: datetime
+    picture: Image = field(repr=False)
+    face_px: float
+    quality: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacesCounted(Event):
+    """How many faces the camera sees just now, and how many of them have a name.
+
+    Sent every few seconds while the camera gives pictures, with 0 as well: so it also says that somebody watched.
+    """
+
+    faces: int
+    named: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting(Event):
     """A track got, or still has, an identity.
@@ -48,6 +76,7 @@ class Sighting(Event):
     enrolled). ``samples`` is how many pictures of the track decided it. ``box`` is where the face was last, in xyxy
     pixels, and ``place`` the seat or door of the camera's zones that this is at; None where it is at none.
     ``suspicion`` says in a sentence why the face may be a picture and no person; empty where nothing speaks for it.
+    ``shot`` is the best picture so far, None where none is kept (``privacy.keep_shots_days``).
     """
 
     sighting_id: str
@@ -62,6 +91,7 @@ class Sighting(Event):
     box: tuple[float, float, float, float]
     place: str | None = None
     suspicion: str = ""
+    shot: FaceShot | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         Event.__post_init__(self)
@@ -148,10 +178,14 @@ class AttendanceStatus(enum.StrEnum):
 class AttendanceMarked(Event):
     """A sighting counted for a session: the ledger keeps it, one record a person a session and date.
 
-    ``date`` is the session's date where the camera hangs. The sighting is the evidence.
+    ``date`` is the session's date where the camera hangs. The sighting is the evidence; ``kind`` is ``in`` or ``out``
+    where it is that of somebody who came or went at its first moment. With a ``meeting`` of the timetable, whose date
+    and session these are then, its rules decide the status from all the evidence; ``status`` is what is said without.
     """
 
     date: date
     session: str
     status: AttendanceStatus
     sighting: Sighting
+    kind: Literal["seen", "in", "out"] = "seen"
+    meeting: Meeting | None = None

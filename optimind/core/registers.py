@@ -9,7 +9,7 @@ from datetime import date, datetime, tzinfo
 
 from optimind.core.types import require_aware
 
-__all__ = ["record_id", "seconds_seen", "session_date"]
+__all__ = ["covered", "record_id", "seconds_seen", "session_date", "session_id"]
 
 
 def record_id(day: date, session: str, person_id: str) -> str:
@@ -19,12 +19,21 @@ def record_id(day: date, session: str, person_id: str) -> str:
     it needs no escaping in a URL. Two different triples share one with a probability of 2^-128; texts that look alike
     (composed and decomposed accents) stay different. Lone surrogates, as undecodable file names give them, are fine.
     """
-    digest = hashlib.blake2b(digest_size=16, person=b"optimind.record")
-    for part in (day.isoformat(), session, person_id):
+    return f"r{_digest(b'optimind.record', day.isoformat(), session, person_id)}"
+
+
+def session_id(day: date, session: str) -> str:
+    """Return the id of this session on this date, the same for ever: ``s`` and 32 hexadecimal digits."""
+    return f"s{_digest(b'optimind.session', day.isoformat(), session)}"
+
+
+def _digest(purpose: bytes, *parts: str) -> str:
+    digest = hashlib.blake2b(digest_size=16, person=purpose)
+    for part in parts:
         data = part.encode("utf-8", "surrogatepass")
         # The length in front keeps ("ab", "c") and ("a", "bc") apart.
         digest.update(len(data).to_bytes(8, "big") + data)
-    return f"r{digest.hexdigest()}"
+    return digest.hexdigest()
 
 
 def seconds_seen(intervals: Iterable[tuple[datetime, datetime]]) -> float:
@@ -33,15 +42,18 @@ def seconds_seen(intervals: Iterable[tuple[datetime, datetime]]) -> float:
     Overlapping sightings, as two cameras or two tracks give them, count once. Raises ``ValueError`` for a naive time
     and for an interval that ends before it begins.
     """
-    spans = sorted(_checked(first, last) for first, last in intervals)
-    total = 0.0
-    covered_until: datetime | None = None
-    for first, last in spans:
-        start = first if covered_until is None else max(first, covered_until)
-        if last > start:
-            total += (last - start).total_seconds()
-        covered_until = last if covered_until is None else max(last, covered_until)
-    return total
+    return sum(((last - first).total_seconds() for first, last in covered(intervals)), 0.0)
+
+
+def covered(intervals: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:
+    """Return the times that at least one interval lasted: in order, and none touches the next. Raises as above."""
+    spans: list[tuple[datetime, datetime]] = []
+    for first, last in sorted(_checked(first, last) for first, last in intervals):
+        if spans and first <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], last))
+        else:
+            spans.append((first, last))
+    return spans
 
 
 def _checked(first: datetime, last: datetime) -> tuple[datetime, datetime]:

@@ -216,8 +216,9 @@ class DeliveryWorker:
     def _local(self, row: RecordRow) -> RecordRow:
         return replace(
             row,
-            first_seen_at=row.first_seen_at.astimezone(self._zone),
-            last_seen_at=row.last_seen_at.astimezone(self._zone),
+            first_seen_at=row.first_seen_at and row.first_seen_at.astimezone(self._zone),
+            last_seen_at=row.last_seen_at and row.last_seen_at.astimezone(self._zone),
+            starts_at=row.starts_at and row.starts_at.astimezone(self._zone),
         )
 
     def _close(self) -> None:

@@ -1,7 +1,7 @@
 """Where each record's row is, or goes, in a worksheet that people sort, extend and edit. Pure: no requests here."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from optimind.plugin_api import RecordRow
 
 __all__ = ["COLUMNS", "Plan", "View", "cells_of", "column_letters", "find_columns", "place", "range_of"]
 
-COLUMNS = tuple(column.name for column in fields(RecordRow))
+COLUMNS = RecordRow.COLUMNS
 """The header that is written: the columns of the register, record_id first."""
 KEY = "record_id"
 _LONGEST_CELL = 50_000
@@ -117,6 +117,8 @@ def column_letters(index: int) -> str:
 
 
 def _cell(value: object) -> str | float:
+    if value is None:
+        return ""
     if isinstance(value, float):
         return round(value, 4)
     if isinstance(value, datetime):

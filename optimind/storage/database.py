@@ -155,9 +155,27 @@ class Database:
                     # Stays with the file. Set outside of any transaction, on the driver's own connection.
                     connection.connection.cursor().execute("PRAGMA journal_mode=WAL").close()
             # SQLite creates tables inside the transaction, so a process killed here leaves none.
-            with self._writing_engine.begin() as connection:
+            with self._writing_engine.connect() as connection, self._unlinked(connection), connection.begin():
                 if not self._is_current(connection):
                     _upgrade(connection)
+
+    @contextmanager
+    def _unlinked(self, connection: Connection) -> Iterator[None]:
+        """Hold SQLite back, during the block, from deleting what refers to a table that is being replaced.
+
+        Where a column changes its kind the table is copied and the old one dropped, which would take the sightings of
+        all records with it.
+        """
+        if self.path is None:
+            yield
+            return
+        cursor = connection.connection.cursor()
+        cursor.execute("PRAGMA foreign_keys=OFF")
+        try:
+            yield
+        finally:
+            cursor.execute("PRAGMA foreign_keys=ON")
+            cursor.close()
 
     def _needs_wal(self, connection: Connection) -> bool:
         """Whether this SQLite file still makes readers and the writer wait for each other, and may be changed."""

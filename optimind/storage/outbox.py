@@ -1,18 +1,18 @@
 """What each sink still has to get: kept in the ledger's database, entered in the transaction of the mark itself."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, bindparam, func, insert, literal, select, update
 
 from optimind.core.types import require_aware
 from optimind.plugin_api import RecordRow
+from optimind.storage.chunks import chunks
 from optimind.storage.database import Database
 from optimind.storage.tables import OutboxEntry, Record
 
 __all__ = ["Outbox", "as_row"]
 
-_MANY = 500
 _LONGEST_ERROR = 500
 _PENDING: ColumnElement[bool] = OutboxEntry.delivered_version < OutboxEntry.version
 
@@ -33,6 +33,12 @@ def as_row(record: Record) -> RecordRow:
         similarity=record.similarity,
         margin=record.margin,
         source=record.source,
+        class_id=record.class_id,
+        starts_at=record.starts_at,
+        rule=record.rule,
+        reason=record.reason,
+        embedder=record.embedder,
+        version=record.version,
     )
 
 
@@ -81,7 +87,7 @@ class Outbox:
             session.connection().execute(
                 done, [{"b_record_id": rid, "b_version": version} for rid, version in versions]
             )
-            for ids in _chunks([rid for rid, _ in versions]):
+            for ids in chunks([rid for rid, _ in versions]):
                 changed = update(OutboxEntry).where(OutboxEntry.sink == sink, OutboxEntry.record_id.in_(ids), _PENDING)
                 session.execute(changed.values(pending_since=now))
 
@@ -130,11 +136,6 @@ class Outbox:
 
     def _update(self, sink: str, record_ids: Sequence[str], **values: object) -> None:
         with self._database.writing() as session:
-            for ids in _chunks(record_ids):
+            for ids in chunks(record_ids):
                 mine = update(OutboxEntry).where(OutboxEntry.sink == sink, OutboxEntry.record_id.in_(ids))
                 session.execute(mine.values(**values).execution_options(synchronize_session=False))
-
-
-def _chunks(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Databases limit how many values one statement may carry."""
-    return (ids[start : start + _MANY] for start in range(0, len(ids), _MANY))

@@ -41,6 +41,7 @@ __all__ = [
 
 
 MOST_PICTURE_BYTES = 2**24 - 1
+"""With a length, for MariaDB's plain BLOB ends at 64 kB."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -65,7 +66,11 @@ class Base(DeclarativeBase):
 
 
 class Record(Base):
-    """One person in one session on one date."""
+    """One person in one session on one date. Who was never seen has no times and no similarity.
+
+    ``class_id`` and ``session_id`` are empty, and ``starts_at`` is None, where the session is in no timetable. ``rule``
+    and ``reason`` say why the status is what it is, ``embedder`` by whose vectors the person was known.
+    """
 
     __tablename__ = "records"
     __table_args__ = (UniqueConstraint("date", "session", "person_id", name="uq_records_key"),)
@@ -76,16 +81,22 @@ class Record(Base):
     person_id: Mapped[str] = mapped_column(String(255))
     name: Mapped[str] = mapped_column(Text)
     status: Mapped[str] = mapped_column(String(32))
-    first_seen_at: Mapped[datetime]
-    last_seen_at: Mapped[datetime]
+    first_seen_at: Mapped[datetime | None]
+    last_seen_at: Mapped[datetime | None]
     seconds_seen: Mapped[float]
     camera: Mapped[str] = mapped_column(Text)
-    similarity: Mapped[float]
-    margin: Mapped[float]
+    similarity: Mapped[float | None]
+    margin: Mapped[float | None]
     source: Mapped[str] = mapped_column(String(32))
     version: Mapped[int]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    session_id: Mapped[str] = mapped_column(String(40), default="", server_default="", index=True)
+    class_id: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    starts_at: Mapped[datetime | None] = mapped_column(default=None)
+    rule: Mapped[str] = mapped_column(String(32), default="", server_default="")
+    reason: Mapped[str] = mapped_column(Text, default="", server_default="")
+    embedder: Mapped[str] = mapped_column(Text, default="", server_default="")
 
 
 class StoredSighting(Base):
@@ -109,6 +120,7 @@ class StoredSighting(Base):
     samples: Mapped[int]
     embedder: Mapped[str] = mapped_column(Text)
     suspicion: Mapped[str] = mapped_column(Text, default="", server_default="")
+    kind: Mapped[str] = mapped_column(String(8), default="seen", server_default="seen")
 
 
 class OutboxEntry(Base):
@@ -191,5 +203,4 @@ class StoredShot(Base):
     quality: Mapped[float]
     face_px: Mapped[float]
     vector: Mapped[bytes]
-    # With a length, for MariaDB's plain BLOB ends at 64 kB.
     picture: Mapped[bytes] = mapped_column(LargeBinary(MOST_PICTURE_BYTES))

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session, aliased
 from optimind.core.events import VisitorSeen
 from optimind.core.types import Vectors
 from optimind.core.visitors import Interval, visits_of
-from optimind.storage.ledger import storable
 from optimind.storage.tables import StoredShot, StoredVisit, StoredVisitor
+from optimind.storage.text import storable
 
 MOST_SHOTS = 12
 """So many pictures of one visitor are kept: the newest and the best."""

@@ -22,8 +22,8 @@ from optimind.core.visitors import VisitorIndex
 from optimind.errors import StorageError, UsageError
 from optimind.storage import visitor_rows as rows
 from optimind.storage.database import Database
-from optimind.storage.ledger import storable
 from optimind.storage.tables import StoredShot, StoredVisit, StoredVisitor
+from optimind.storage.text import storable
 from optimind.storage.visitor_rows import MOST_SHOTS, MOST_VISITS, Forgotten, Kept, KeptShot, Visitor
 
 __all__ = ["MOST_SHOTS", "MOST_VISITORS", "MOST_VISITS", "Forgotten", "Kept", "KeptShot", "Visitor", "VisitorStore"]

@@ -115,6 +115,7 @@ def test_times_are_in_the_zone_of_the_school(ledger: Ledger, start: Callable[...
     sink = MemorySink()
     assert start(sink, zone=ZoneInfo("Europe/London")).flush(SOON_S)
     (row,) = sink.rows.values()
+    assert row.first_seen_at is not None
     assert row.first_seen_at.isoformat() == "2026-09-01T09:00:00+01:00"
 
 

@@ -10,14 +10,17 @@ from typing import Any, Self
 from urllib.parse import quote
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from ledger_marks import make_mark, url_of
+from ledger_marks import START, make_mark, url_of
 from sqlalchemy import create_engine, event
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import CreateTable
 
 from optimind.config import sqlite_url
+from optimind.core.registers import record_id
 from optimind.errors import StorageError, UsageError
 from optimind.storage import ledger_file, open_ledger
 from optimind.storage.tables import Base
@@ -121,19 +124,38 @@ def test_opening_again_keeps_everything(tmp_path: Path) -> None:
             assert ledger.outbox.due("sheets", 5) == [(row, 1)]
 
 
-def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
-    with open_ledger(url_of(tmp_path / "l.db")) as ledger:
-        row = ledger.record(make_mark(), ["sheets"])
-    connection = sqlite3.connect(tmp_path / "l.db")
-    connection.execute("ALTER TABLE sightings DROP COLUMN suspicion")
-    for table in ("visitor_shots", "visits", "visitors"):
-        connection.execute(f"DROP TABLE {table}")
-    connection.execute("UPDATE alembic_version SET version_num = '0001'")
-    connection.commit()
-    connection.close()
-    with open_ledger(url_of(tmp_path / "l.db")) as ledger:
-        assert ledger.register() == [row]
-        assert ledger.record(make_mark(last_s=20)).status == "present"
+@pytest.mark.parametrize("version", ["0001", "0002", "0003"])
+def test_an_older_ledger_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: Path, version: str) -> None:
+    url = url_of(tmp_path / "l.db")
+    make_older(url, version)
+    with open_ledger(url) as ledger:
+        (row,) = ledger.register()
+        assert (row.name, row.similarity, row.class_id, row.rule) == ("Ana", 0.8, "", "")
+        assert ledger.outbox.lag("sheets")[0] == 1
+        # The sighting is still there: what comes now is added to it.
+        mark = make_mark(sighting="s2", session="maths", first_s=60, last_s=70)
+        row = ledger.record(mark)
+        assert (row.seconds_seen, row.status, row.rule) == (20, "present", "seen")
+
+
+def make_older(url: str, version: str) -> None:
+    """A ledger as an earlier version left it, with one record, its sighting and its outbox entry."""
+    configuration = Config()
+    configuration.set_main_option("script_location", "optimind.storage:migrations")
+    key = record_id(START.date(), "maths", "17")
+    with create_engine(url).begin() as connection:
+        configuration.attributes["connection"] = connection
+        command.upgrade(configuration, version)
+        at = ("2026-09-01 08:00:00.000000", "2026-09-01 08:00:10.000000")
+        for table, values in {
+            "records": (key, "2026-09-01", "maths", "17", "Ana", "present", *at, 10, "c1", 0.8, 0.2, "camera", 1, *at),
+            "sightings": ("s1", key, "room-101", *at, 0.8, 0.2, 3, "dlib"),
+            "outbox": (1, "sheets", key, 1, 0, *at, 0, None, None),
+        }.items():
+            columns = [row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")][: len(values)]
+            marks = ", ".join("?" * len(values))
+            statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"  # noqa: S608 - written above
+            connection.exec_driver_sql(statement, values)
 
 
 def make_text(path: Path) -> None:

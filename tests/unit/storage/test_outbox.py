@@ -48,7 +48,7 @@ def test_a_mark_is_due_until_it_is_delivered(ledger: Ledger) -> None:
 def test_only_a_visible_change_is_due_again(ledger: Ledger) -> None:
     ledger.record(make_mark(last_s=10), ["sheets"])
     take(ledger)
-    ledger.record(make_mark(last_s=10, samples=9, embedder="other"), ["sheets"])
+    ledger.record(make_mark(last_s=10, samples=9), ["sheets"])
     assert ledger.outbox.lag("sheets") == (0, None)
     row = ledger.record(make_mark(last_s=11), ["sheets"])
     assert ledger.outbox.due("sheets", 10) == [(row, 2)]

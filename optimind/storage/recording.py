@@ -1,0 +1,312 @@
+"""Enters evidence and decisions in the ledger: each function works inside one transaction of the caller."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from optimind.core.decisions import Rule
+from optimind.core.events import AttendanceMarked, AttendanceStatus, Sighting
+from optimind.core.registers import record_id, session_id
+from optimind.core.timetable import Meeting
+from optimind.plugin_api import RecordRow
+from optimind.storage.audit import Said, append
+from optimind.storage.chunks import chunks
+from optimind.storage.deciding import decide_records, meeting_of, on_roster
+from optimind.storage.outbox import as_row
+from optimind.storage.school_tables import StoredSession, WatchedMinute
+from optimind.storage.tables import OutboxEntry, Record, StoredSighting
+from optimind.storage.text import storable
+
+__all__ = ["enter_session", "finish", "keep", "make_record", "records_by_id", "redecide", "settle"]
+
+_NO_SYNC = {"synchronize_session": False}
+_CAMERA = "camera"
+
+
+def keep(
+    session: Session, marks: Sequence[AttendanceMarked], sinks: Sequence[str], now: datetime
+) -> dict[str, RecordRow]:
+    """Keep ``marks`` and what they say of their records; return these, by their id."""
+    keys = {id(mark): record_id(mark.date, mark.session, mark.sighting.person_id) for mark in marks}
+    records = records_by_id(session, sorted(set(keys.values())), for_update=True)
+    before = {key: as_row(record) for key, record in records.items()}
+    said: dict[str, AttendanceStatus] = {}
+    changed: set[str] = set()
+    meetings = {(mark.date, mark.session): mark.meeting for mark in marks}
+    for meeting in meetings.values():
+        if meeting is not None:
+            enter_session(session, meeting)
+    for mark in marks:
+        key = keys[id(mark)]
+        if key not in records:
+            records[key] = _record_of(key, mark, now)
+            session.add(records[key])
+            session.flush()
+        if _keep_evidence(session, key, mark):
+            changed.add(key)
+            said[key] = mark.status
+            records[key].name = storable(mark.sighting.name)
+    if changed:
+        at = max((mark.at for mark in marks), default=now)
+        decide_records(session, [records[key] for key in sorted(changed)], at, said)
+    return finish(session, records.values(), before, sinks, now)
+
+
+def settle(session: Session, meeting: Meeting, now: datetime, sinks: Sequence[str], clock: datetime) -> list[RecordRow]:
+    """Decide about the whole class of ``meeting`` at ``now``; ``clock`` is this machine's time. Returns changes."""
+    known = session.get(StoredSession, session_id(meeting.date, meeting.session))
+    if known is None and not _was_watched(session, meeting):
+        return []
+    stored = known or enter_session(session, meeting)
+    if stored.closed_at is not None:
+        return []
+    meeting = meeting_of(stored)
+    mine = {
+        record.record_id: record
+        for record in session.scalars(select(Record).where(Record.session_id == stored.session_id))
+    }
+    before = {key: as_row(record) for key, record in mine.items()}
+    for person_id, name in on_roster(session, meeting.class_id, meeting.date).items():
+        key = record_id(meeting.date, meeting.session, person_id)
+        if key not in mine:
+            mine[key] = make_record(meeting, person_id, name, clock)
+    decided = decide_records(session, list(mine.values()), now, {})
+    session.add_all(record for record in decided if record.record_id not in before)
+    if now >= meeting.ends_at:
+        stored.closed_at = now
+    session.flush()
+    rows = finish(session, decided, before, sinks, clock)
+    return [row for key, row in rows.items() if row != before.get(key)]
+
+
+def redecide(session: Session, ids: Sequence[str], sinks: Sequence[str], now: datetime) -> list[RecordRow]:
+    """Decide about these records again; returns those that have changed."""
+    records = records_by_id(session, ids, for_update=True)
+    before = {key: as_row(record) for key, record in records.items()}
+    decide_records(session, list(records.values()), now, {})
+    rows = finish(session, records.values(), before, sinks, now)
+    return [row for key, row in rows.items() if row != before[key]]
+
+
+def finish(
+    session: Session,
+    records: Iterable[Record],
+    before: Mapping[str, RecordRow],
+    sinks: Sequence[str],
+    now: datetime,
+) -> dict[str, RecordRow]:
+    """Give each record that is not what it was ``before`` a new version, a line in the audit log, and to the sinks."""
+    said = []
+    rows: dict[str, RecordRow] = {}
+    records = list(records)
+    for record in records:
+        old, new = before.get(record.record_id), as_row(record)
+        if new != old:
+            record.version += 1
+            record.updated_at = now
+            said += _decision_of(old, new)
+            new = replace(new, version=record.version)
+        rows[record.record_id] = new
+    append(session, now, said)
+    session.flush()
+    _enter(session, records, list(dict.fromkeys(sinks)), now)
+    return rows
+
+
+def records_by_id(session: Session, ids: Sequence[str], *, for_update: bool = False) -> dict[str, Record]:
+    """The records with these ids, as far as there are any."""
+    found = {}
+    for some in chunks(ids):
+        query = select(Record).where(Record.record_id.in_(some))
+        for record in session.scalars(query.with_for_update() if for_update else query):
+            found[record.record_id] = record
+    return found
+
+
+def enter_session(session: Session, meeting: Meeting) -> StoredSession:
+    """Keep ``meeting`` as it is held. Until it is closed the newest timetable counts, after that the one of then."""
+    key = session_id(meeting.date, meeting.session)
+    values = {
+        "date": meeting.date,
+        "session": storable(meeting.session),
+        "class_id": storable(meeting.class_id),
+        "room": storable(meeting.room),
+        "opens_at": meeting.opens_at,
+        "starts_at": meeting.starts_at,
+        "ends_at": meeting.ends_at,
+        "late_after_s": _seconds(meeting.rules.late_after),
+        "absent_after_s": _seconds(meeting.rules.absent_after),
+        "leave_early_s": _seconds(meeting.rules.leave_early),
+        "by_hand": meeting.by_hand,
+    }
+    stored = session.get(StoredSession, key)
+    if stored is None:
+        stored = StoredSession(session_id=key, **values)
+        session.add(stored)
+        session.flush()
+    elif stored.closed_at is None:
+        for name, value in values.items():
+            if getattr(stored, name) != value:
+                setattr(stored, name, value)
+    return stored
+
+
+def make_record(meeting: Meeting, person_id: str, name: str, now: datetime) -> Record:
+    """A record of ``meeting`` of somebody of whom nothing was seen; not in the database yet."""
+    return Record(
+        record_id=record_id(meeting.date, meeting.session, person_id),
+        date=meeting.date,
+        session=storable(meeting.session),
+        person_id=storable(person_id),
+        name=storable(name),
+        status=str(AttendanceStatus.NEEDS_REVIEW),
+        first_seen_at=None,
+        last_seen_at=None,
+        seconds_seen=0.0,
+        camera="",
+        similarity=None,
+        margin=None,
+        source="",
+        version=0,
+        created_at=now,
+        updated_at=now,
+        session_id=session_id(meeting.date, meeting.session),
+        class_id=storable(meeting.class_id),
+        starts_at=meeting.starts_at,
+        rule="",
+        reason="",
+        embedder="",
+    )
+
+
+def _record_of(key: str, mark: AttendanceMarked, now: datetime) -> Record:
+    sighting, meeting = mark.sighting, mark.meeting
+    return Record(
+        record_id=key,
+        date=mark.date,
+        session=storable(mark.session),
+        person_id=storable(sighting.person_id),
+        name=storable(sighting.name),
+        status=str(mark.status),
+        first_seen_at=sighting.first_seen_at,
+        last_seen_at=sighting.last_seen_at,
+        seconds_seen=0.0,
+        camera=storable(sighting.camera),
+        similarity=sighting.similarity,
+        margin=sighting.margin,
+        source=_CAMERA,
+        version=0,
+        created_at=now,
+        updated_at=now,
+        session_id="" if meeting is None else session_id(meeting.date, meeting.session),
+        class_id="" if meeting is None else storable(meeting.class_id),
+        starts_at=None if meeting is None else meeting.starts_at,
+        rule="",
+        reason="",
+        embedder="",
+    )
+
+
+def _keep_evidence(session: Session, key: str, mark: AttendanceMarked) -> bool:
+    """Store the newest state of the mark's sighting as evidence for the record ``key``; False where nothing changes.
+
+    A suspicion that one state had stays, in whatever order they come. Coming and going are evidence of their own.
+    """
+    sighting = mark.sighting
+    values = _evidence_of(key, sighting, mark.kind)
+    columns = StoredSighting.__table__.columns
+    mine = (columns.record_id == key, columns.sighting_id == values["sighting_id"])
+    stored = session.execute(select(columns.last_seen_at, columns.suspicion).where(*mine)).one_or_none()
+    if stored is None:
+        session.execute(insert(StoredSighting).values(**values))
+        return True
+    stored_at, suspicion = stored
+    values["suspicion"] = suspicion or values["suspicion"]
+    if stored_at > sighting.last_seen_at:
+        if values["suspicion"] == suspicion:
+            return False
+        values = {"suspicion": values["suspicion"]}
+    session.execute(update(StoredSighting).where(*mine).values(**values), execution_options=_NO_SYNC)
+    return True
+
+
+def _evidence_of(key: str, sighting: Sighting, kind: str) -> dict[str, Any]:
+    name = sighting.sighting_id
+    if kind != "seen":
+        name = f"{name}/{kind}/{sighting.first_seen_at.timestamp():.3f}"
+    return {
+        "sighting_id": storable(name),
+        "record_id": key,
+        "camera": storable(sighting.camera),
+        "first_seen_at": sighting.first_seen_at,
+        "last_seen_at": sighting.first_seen_at if kind != "seen" else sighting.last_seen_at,
+        "similarity": sighting.similarity,
+        "margin": sighting.margin,
+        "samples": sighting.samples,
+        "embedder": storable(sighting.embedder),
+        "suspicion": storable(sighting.suspicion),
+        "kind": kind,
+    }
+
+
+def _decision_of(old: RecordRow | None, new: RecordRow) -> list[Said]:
+    """The line for the audit log; none where only times or similarity have changed, or a person said it."""
+    if old is not None and (old.status, old.rule, old.name) == (new.status, new.rule, new.name):
+        return []
+    if new.rule == Rule.CORRECTED:  # which has a line of its own
+        return []
+    detail = {
+        "date": new.date.isoformat(),
+        "session": new.session,
+        "name": new.name,
+        "was": None if old is None else old.status,
+        "status": new.status,
+        "rule": new.rule,
+        "reason": new.reason,
+    }
+    return [Said(actor=new.source, action="decided", record_id=new.record_id, person_id=new.person_id, detail=detail)]
+
+
+def _was_watched(session: Session, meeting: Meeting) -> bool:
+    """Whether a camera of the room gave pictures while the meeting was on."""
+    query = select(WatchedMinute.minute_at).where(
+        WatchedMinute.room == storable(meeting.room),
+        WatchedMinute.minute_at >= meeting.starts_at,
+        WatchedMinute.minute_at < meeting.ends_at,
+    )
+    return session.execute(query.limit(1)).first() is not None
+
+
+def _enter(session: Session, records: Sequence[Record], sinks: Sequence[str], now: datetime) -> None:
+    """Make the outbox of each of ``sinks`` ask for the records' newest versions."""
+    if not sinks:
+        return
+    columns = OutboxEntry.__table__.columns
+    known: dict[tuple[str, str], tuple[int, int]] = {}
+    for some in chunks([record.record_id for record in records]):
+        query = select(columns.sink, columns.record_id, columns.version, columns.delivered_version).where(
+            columns.record_id.in_(some), columns.sink.in_(sinks)
+        )
+        known |= {(sink, rid): (version, delivered) for sink, rid, version, delivered in session.execute(query)}
+    fresh = []
+    for record in records:
+        for sink in sinks:
+            entry = known.get((sink, record.record_id))
+            values: dict[str, Any] = {"version": record.version}
+            if entry is None or entry[1] >= entry[0]:
+                values |= {"pending_since": now, "next_attempt_at": now}
+            if entry is None:
+                fresh.append({"sink": sink, "record_id": record.record_id, **values})
+            elif entry[0] != record.version:
+                change = update(OutboxEntry).where(OutboxEntry.record_id == record.record_id, OutboxEntry.sink == sink)
+                session.execute(change.values(**values), execution_options=_NO_SYNC)
+    if fresh:
+        session.execute(insert(OutboxEntry), fresh)
+
+
+def _seconds(length: timedelta | None) -> float | None:
+    return None if length is None else length.total_seconds()
