@@ -27,7 +27,7 @@ from rich.text import Text
 from optimind.errors import OptiMindError, UsageError
 from optimind.plugin_api import RecordRow
 
-__all__ = ["COLUMNS", "RegisterFormat", "write_register"]
+__all__ = ["COLUMNS", "RegisterFormat", "write_file", "write_register"]
 
 RegisterFormat = Literal["table", "csv", "json", "xlsx"]
 COLUMNS = RecordRow.COLUMNS
@@ -61,7 +61,7 @@ def write_register(
         else:
             _print_bytes(_WRITERS[form](rows))
         return
-    _replace_file(output, _WRITERS[form](rows))
+    write_file(output, _WRITERS[form](rows))
 
 
 def _in_zone(row: RecordRow, zone: tzinfo) -> RecordRow:
@@ -196,7 +196,11 @@ def _print_bytes(data: bytes) -> None:
     binary.flush()
 
 
-def _replace_file(output: Path, data: bytes) -> None:
+def write_file(output: Path, data: bytes) -> None:
+    """Write ``data`` to the file that ``--output`` names, which is replaced as a whole or not at all.
+
+    Raises :class:`UsageError` where it can be no file, :class:`OptiMindError` where the disk fails.
+    """
     path = output.expanduser()
     if path.is_dir():
         raise UsageError(f"--output {output} is a folder", mend="name a file in it")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import uuid
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
@@ -13,31 +12,28 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from optimind.app.cameras import cameras_of, source_from
-from optimind.app.presentation import configured_check, presentation_of
+from optimind.app.cameras import Camera, cameras_of, source_from
+from optimind.app.feeds import Parts, cpu_cores, feed_of
+from optimind.app.presentation import configured_check
+from optimind.app.register_keeping import RegisterKeeper
+from optimind.app.timetables import roles_of, rooms_of, timetable_of
 from optimind.app.visitors import visitor_keeper
 from optimind.config import Config, sqlite_url
 from optimind.core.calibration import Calibration
 from optimind.core.identification import IdentificationLimits, Identifier
 from optimind.core.types import Gallery
-from optimind.core.zones import Zones
-from optimind.cores import available_cores
 from optimind.discovery import Catalogue, discover
 from optimind.engines import engine_for_gallery
 from optimind.errors import GalleryMissing, SourceNotFound
 from optimind.gallery import GalleryFile, load_gallery, to_core
 from optimind.pipeline.budget import CpuBudget
-from optimind.pipeline.capture import Capture
 from optimind.pipeline.delivery import DeliveryWorker
 from optimind.pipeline.host import PluginHost
-from optimind.pipeline.looking import Looker, LookSettings
-from optimind.pipeline.loop import CameraFeed, Loop, Watcher
+from optimind.pipeline.loop import Loop, Watcher
 from optimind.pipeline.marks import MarkWriter
-from optimind.pipeline.recogniser import Recogniser, RecogniserSettings
-from optimind.pipeline.replay import Replay
+from optimind.pipeline.meetings import MeetingBook
 from optimind.pipeline.stages import StageTimes
 from optimind.pipeline.standing import Standing
-from optimind.pipeline.strangers import Strangers
 from optimind.pipeline.summary import attention, summarise
 from optimind.pipeline.visitors import VisitorKeeper
 from optimind.plugin_api import (
@@ -50,7 +46,6 @@ from optimind.plugin_api import (
     Settings,
     Sighting,
     Sink,
-    Source,
 )
 from optimind.storage import open_ledger
 
@@ -60,8 +55,6 @@ log = logging.getLogger(__name__)
 
 _FLUSH_S = 20.0
 """How long the end of a run waits for rows to leave; those that have not stay in the outbox."""
-_MOST_OF_ALL = 0.9
-"""Unless told otherwise a run leaves this machine a tenth of its processor."""
 
 
 def make_sheets_sink(config: Config) -> Any | None:
@@ -132,43 +125,48 @@ def run(
     gallery = _gallery(options.gallery or config.gallery)
     cameras = cameras_of(config, options.sources)
     sources = [source_from(catalogue, camera.id, camera.spec) for camera in cameras]
-    plugins = _plugins(config, catalogue, PluginContext(session=options.session, timezone=config.zone()))
-    sinks = _sinks(config, catalogue)
+    plugins, sinks = _plugins(config, catalogue), _sinks(config, catalogue)
+    timetable = timetable_of(config, rooms_of(cameras))
     check = configured_check(config, catalogue)
     engine = engine_for_gallery(config, gallery)
     detector, embedder = engine()
     stages, delays = StageTimes(), StageTimes()
-    run_id = uuid.uuid4().hex[:12]
     with ExitStack() as stack:
         ledger = stack.enter_context(open_ledger(ledger_url(config, options.data)))
-        writer = MarkWriter(ledger, [sink.name for sink in sinks], on_marked)
-        host = PluginHost(plugins, lambda event: _keep(event, writer))
+        sink_names = [sink.name for sink in sinks]
+        writer = MarkWriter(ledger, sink_names, on_marked)
+        book = MeetingBook(timetable, ledger.school)
+        register = RegisterKeeper(config, ledger, book, sink_names)
+        context = _context(config, options, cameras, book)
+        host = PluginHost(
+            [kind.create(settings, context) for kind, settings in plugins], lambda event: _keep(event, writer)
+        )
         calibration = _calibration(embedder)
         identifier = _identifier(config, to_core(gallery), calibration)
-        url, embedder_id = ledger_url(config, options.data), embedder.info.embedder_id
         keeper = stack.enter_context(
-            visitor_keeper(config, url, calibration, stages, identifier=identifier, embedder=embedder_id)
+            visitor_keeper(
+                config,
+                ledger_url(config, options.data),
+                calibration,
+                stages,
+                identifier=identifier,
+                embedder=embedder.info.embedder_id,
+            )
         )
         changed = threading.Condition()
-        budget = CpuBudget(_cpu_cores(config, len(sources)))
-        feeds = []
-        for camera, source in zip(cameras, sources, strict=True):
-            live = _is_camera(options, source)
-            zones = camera.settings.places() if camera.settings else Zones()
-            recogniser = Recogniser(
-                camera.id,
-                Looker(detector, _look_settings(config), stages=stages, zones=zones, budget=budget if live else None),
-                embedder,
-                identifier,
-                _recogniser_settings(config),
-                run_id=run_id,
-                stages=stages,
-                zones=zones,
-                line=camera.settings.in_out_line() if camera.settings else None,
-                presentation=presentation_of(check, stages),
-                strangers=Strangers(camera.id, embedder_id) if keeper else None,
-            )
-            feeds.append(CameraFeed(_capture(options, camera.id, source, changed), recogniser))
+        parts = Parts(
+            detector=detector,
+            embedder=embedder,
+            identifier=identifier,
+            stages=stages,
+            budget=CpuBudget(cpu_cores(config, len(sources))),
+            check=check,
+            changed=changed,
+            watches_strangers=keeper is not None,
+            pace=options.pace,
+            start_at=options.start_at,
+        )
+        feeds = [feed_of(config, camera, source, parts) for camera, source in zip(cameras, sources, strict=True)]
         workers = [DeliveryWorker(ledger, sink, zone=config.zone()) for sink in sinks]
         people: set[str] = set()
         standing = Standing(
@@ -179,12 +177,14 @@ def run(
 
         def dispatch(events: Sequence[Event]) -> None:
             people.update(event.person_id for event in events if isinstance(event, Sighting))
+            register.take(events)
             known = keeper.take(events) if keeper else events
             with stages.measure("plugins"):
                 host.dispatch(known)
 
         def tick() -> None:
             writer.retry()
+            register.tick()
             if keeper:
                 keeper.tick()
             on_tick(standing)
@@ -206,7 +206,7 @@ def run(
             loop.run()
         finally:
             seconds, cpu_s = time.monotonic() - began_s, time.process_time() - cpu_began_s
-            _finish(host, writer, keeper, workers)
+            _finish(host, writer, register, keeper, workers)
         return RunResult(
             summary=summarise(
                 feeds,
@@ -247,11 +247,16 @@ def _calibration(embedder: Embedder) -> Calibration | None:
 
 
 def _finish(
-    host: PluginHost, writer: MarkWriter, keeper: VisitorKeeper | None, workers: Sequence[DeliveryWorker]
+    host: PluginHost,
+    writer: MarkWriter,
+    register: RegisterKeeper,
+    keeper: VisitorKeeper | None,
+    workers: Sequence[DeliveryWorker],
 ) -> None:
     """Whatever ended the loop, what was seen is said, saved and sent."""
     host.close()
     writer.retry(now=True)
+    register.finish()
     if keeper:
         keeper.finish()
     for worker in workers:
@@ -281,25 +286,24 @@ def _gallery(path: Path) -> GalleryFile:
     return gallery
 
 
-def _plugins(config: Config, catalogue: Catalogue, context: PluginContext) -> list[Plugin]:
-    found = [configured(config, catalogue, "plugin", name) for name in config.enabled_names("plugin")]
-    return [kind.create(settings, context) for kind, settings in found]
+def _plugins(config: Config, catalogue: Catalogue) -> list[tuple[type[Plugin], Settings]]:
+    """The classes of the plugins that are to run, with their settings, checked."""
+    return [configured(config, catalogue, "plugin", name) for name in config.enabled_names("plugin")]
+
+
+def _context(config: Config, options: RunOptions, cameras: Sequence[Camera], book: MeetingBook) -> PluginContext:
+    return PluginContext(
+        session=options.session,
+        timezone=config.zone(),
+        meetings=book,
+        roles=roles_of(cameras),
+        has_timetable=config.timetable is not None,
+    )
 
 
 def _sinks(config: Config, catalogue: Catalogue) -> list[Sink]:
     found = [configured(config, catalogue, "sink", name) for name in config.enabled_names("sink")]
     return [kind.create(settings) for kind, settings in found]
-
-
-def _is_camera(options: RunOptions, source: Source) -> bool:
-    """Whether ``source`` runs in real time: a camera always does, a recording in pace ``live``."""
-    return source.live or options.pace == "live"
-
-
-def _capture(options: RunOptions, camera: str, source: Source, changed: threading.Condition) -> Capture | Replay:
-    if _is_camera(options, source):
-        return Capture(source, camera, start_at=options.start_at, changed=changed)
-    return Replay(source, camera, start_at=options.start_at)
 
 
 def _identifier(config: Config, gallery: Gallery, calibration: Calibration | None) -> Identifier:
@@ -310,21 +314,3 @@ def _identifier(config: Config, gallery: Gallery, calibration: Calibration | Non
         min_samples=config.recognition.min_samples,
     )
     return Identifier(gallery, limits, calibration)
-
-
-def _cpu_cores(config: Config, cameras: int) -> float:
-    return config.detection.cpu_cores or min(cameras, _MOST_OF_ALL * available_cores())
-
-
-def _look_settings(config: Config) -> LookSettings:
-    detection = config.detection
-    return LookSettings(
-        min_face_px=detection.min_face_px,
-        scan_interval_s=detection.scan_interval_s,
-        quiet_interval_s=detection.quiet_interval_s,
-        follow_interval_s=detection.follow_interval_s,
-    )
-
-
-def _recogniser_settings(config: Config) -> RecogniserSettings:
-    return RecogniserSettings(min_samples=config.recognition.min_samples, max_samples=config.recognition.max_samples)

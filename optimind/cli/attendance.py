@@ -1,24 +1,49 @@
-"""The command `attendance`: the register from the ledger."""
+"""The commands `attendance`: the register from the ledger, what people say of it, and why it says what it does."""
 
 from __future__ import annotations
 
-from datetime import date
+import logging
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from optimind.app.corrections import sink_names
 from optimind.app.running import ledger_url
+from optimind.app.timetables import settle
+from optimind.cli.dates import parse_day
+from optimind.cli.lazy_group import group_of
 from optimind.cli.options import ConfigOption, DataOption
 from optimind.config import load_config
-from optimind.errors import UsageError
+from optimind.errors import StorageError
 from optimind.exports import write_register
 from optimind.storage import open_ledger
 
-__all__ = ["attendance"]
+__all__ = ["app"]
+
+log = logging.getLogger(__name__)
+
+_COMMANDS = {
+    "correct": "optimind.cli.corrections:correct",
+    "withdraw": "optimind.cli.corrections:withdraw",
+    "excuse": "optimind.cli.corrections:excuse",
+    "excuses": "optimind.cli.corrections:excuses",
+    "show": "optimind.cli.evidence:show",
+    "history": "optimind.cli.evidence:history",
+    "verify": "optimind.cli.evidence:verify",
+    "headcount": "optimind.cli.evidence:headcount",
+}
+
+app = typer.Typer(
+    cls=group_of(_COMMANDS),
+    help="The register: print it, correct it, and see why it says what it does.",
+    no_args_is_help=False,
+)
 
 
+@app.callback(invoke_without_command=True)
 def attendance(
+    context: typer.Context,
     *,
     data: DataOption = None,
     session: Annotated[str | None, typer.Option(help="Only this session.")] = None,
@@ -29,19 +54,18 @@ def attendance(
     output: Annotated[Path | None, typer.Option(help="A file to write to instead of the screen.")] = None,
     config: ConfigOption = None,
 ) -> None:
-    """Print the register: who was present, from when to when, and how sure that is."""
+    """Print the register: who was present, from when to when, and how sure that is. Or one of the commands below."""
+    if context.invoked_subcommand is not None:
+        return
     settings = load_config(config)
-    wanted = _date(day)
+    wanted = parse_day(day, "--date")
     # Looking at a register must not make one: at a mistyped place it would be empty.
     with open_ledger(ledger_url(settings, data), create=False) as ledger:
+        try:
+            # Of sessions that have ended since the last run, who did not come.
+            settle(settings, ledger, sink_names(settings))
+        except StorageError as error:
+            # A register that may be read only is still one to look at.
+            log.warning("who did not come could not be entered: %s", error)
         rows = ledger.register(session=session, date=wanted)
     write_register(rows, form, output, settings.zone())
-
-
-def _date(text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UsageError(f"--date {text!r} is no date", mend="write it as 2026-09-01") from error

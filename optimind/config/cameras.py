@@ -15,10 +15,12 @@ from pydantic import (
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
+    field_validator,
 )
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from optimind.config.section import Section, written_or_kept
+from optimind.core.timetable import CameraRole
 from optimind.core.zones import Line, Zone, ZoneKind, Zones, polygon_fault
 from optimind.plugin_api import Secret
 
@@ -128,12 +130,25 @@ def _distinct_zones(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
 
 
 class CameraSettings(Section):
-    """A camera. ``source`` is a device number, a path, a URL, or where such a text is kept."""
+    """A camera. ``source`` is a device number, a path, a URL, or where such a text is kept.
+
+    ``room`` is the room of the timetable in which it hangs, None: one that is called like the camera. ``role`` says
+    what being seen by it means; for a door its ``line`` says who comes and who goes.
+    """
 
     id: Annotated[str, AfterValidator(_camera_id)]
     source: CameraSource
     zones: Annotated[list[ZoneSettings], WrapValidator(_distinct_zones)] = Field(default_factory=list)
     line: LineSettings | None = None
+    room: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    role: CameraRole = CameraRole.CLASS
+
+    @field_validator("role")
+    @classmethod
+    def _with_line(cls, value: CameraRole, info: ValidationInfo) -> CameraRole:
+        if value is CameraRole.DOOR and info.data.get("line") is None:
+            raise PydanticCustomError("door", "needs a line to cross; add the key line to this camera")
+        return value
 
     def spec(self) -> str:
         """The source as text, for :meth:`Source.accepts`. It may hold a password: never log it unmasked.

@@ -8,7 +8,6 @@ from zoneinfo import ZoneInfo
 import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     Discriminator,
     Field,
@@ -25,12 +24,14 @@ from optimind.config.cameras import Cameras
 from optimind.config.database_url import anchored_url, sqlite_url
 from optimind.config.document import Document, KeyPath, key_text
 from optimind.config.section import Section, no_truth, written_or_kept
+from optimind.config.showing import shown
+from optimind.config.timetable import TimetableSettings
 from optimind.config.validation import SettingsModel, validate
 from optimind.config.visitors import VisitorSettings
-from optimind.config.wording import closest, did_you_mean, is_secret_key
+from optimind.config.wording import closest, did_you_mean
 from optimind.config.zones import known_zones, local_zone, zone_of
 from optimind.errors import ConfigError
-from optimind.plugin_api import Secret, mask_url
+from optimind.plugin_api import Secret
 
 __all__ = [
     "Config",
@@ -194,6 +195,7 @@ class Config(Section):
     detection: DetectionSettings = DetectionSettings()
     recognition: RecognitionSettings = RecognitionSettings()
     pad: Annotated[dict[str, Any], BeforeValidator(_pad)] = Field(default_factory=dict)
+    timetable: TimetableSettings | None = None
     visitors: VisitorSettings = VisitorSettings()
     display: DisplaySettings = DisplaySettings()
     metrics: MetricsSettings = MetricsSettings()
@@ -295,7 +297,7 @@ class Config(Section):
 
     def shown(self) -> str:
         """The settings in effect as YAML, without passwords: secrets by their place, URLs masked."""
-        text: str = yaml.safe_dump(_shown(self), sort_keys=False, allow_unicode=True, width=120)
+        text: str = yaml.safe_dump(shown(self), sort_keys=False, allow_unicode=True, width=120)
         return text
 
     def _raw(self, path: tuple[str, ...]) -> dict[str, Any] | None:
@@ -310,19 +312,3 @@ class Config(Section):
         if kind in _SECTIONS and (kind, name) != ("sink", "sheets"):
             return (_SECTIONS[kind], name)
         return ("sheets",) if kind == "sink" else (kind,)
-
-
-def _shown(value: Any, key: str = "") -> Any:
-    if isinstance(value, Secret):
-        return value.model_dump()
-    if isinstance(value, BaseModel):
-        # Under the keys that the file knows: "from" is a word that Python keeps for itself.
-        fields = type(value).model_fields.items()
-        return {field.alias or name: _shown(getattr(value, name), name) for name, field in fields}
-    if isinstance(value, dict):
-        return {name: _shown(item, str(name)) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_shown(item, key) for item in value]
-    if isinstance(value, str):
-        return "***" if is_secret_key(key) else mask_url(value)
-    return str(value) if isinstance(value, Path) else value

@@ -6,15 +6,18 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
+import cv2
+
 from optimind.errors import StorageError
 from optimind.plugin_api import AttendanceMarked, RecordRow
-from optimind.storage import Ledger
+from optimind.storage import KeptPortrait, Ledger
 
 __all__ = ["MarkWriter"]
 
 log = logging.getLogger(__name__)
 
 _RETRY_S = 5.0
+_JPEG_QUALITY = 85
 _FAILURES_AT_ONCE = 2
 """One failure may be that mark's own; two are the ledger's, and each may take the time of a lock."""
 
@@ -22,7 +25,7 @@ _FAILURES_AT_ONCE = 2
 class MarkWriter:
     """Puts each mark into the ledger at once; one that fails (disk full, database locked) is tried again.
 
-    What waits is bounded: of each sighting, only the latest mark. ``on_new`` hears of each record that is new.
+    What waits is bounded: of each sighting and session, only the latest mark. ``on_new`` hears of each new record.
     """
 
     def __init__(
@@ -36,9 +39,10 @@ class MarkWriter:
         self._sinks = sinks
         self._on_new = on_new
         self._monotonic = monotonic
-        self._waiting: dict[str, AttendanceMarked] = {}
+        self._waiting: dict[tuple[object, ...], AttendanceMarked] = {}
         self._failed_at: float | None = None
         self._known: set[str] = set()
+        self._pictured: dict[str, float] = {}
         self.error = ""
 
     @property
@@ -48,9 +52,10 @@ class MarkWriter:
 
     def write(self, mark: AttendanceMarked) -> None:
         """Save ``mark``; never raises for a ledger that cannot be written."""
+        key = (mark.sighting.sighting_id, mark.date, mark.session, mark.kind if mark.kind == "seen" else mark.at)
         # Popped first, so that the order of first sightings is also the order of saving.
-        self._waiting.pop(mark.sighting.sighting_id, None)
-        self._waiting[mark.sighting.sighting_id] = mark
+        self._waiting.pop(key, None)
+        self._waiting[key] = mark
         self.retry()
 
     def retry(self, *, now: bool = False) -> bool:
@@ -71,6 +76,7 @@ class MarkWriter:
                     break
                 continue
             del self._waiting[key]
+            self._keep_shot(row, mark)
             if row.record_id not in self._known:
                 self._known.add(row.record_id)
                 self._on_new(row)
@@ -78,6 +84,27 @@ class MarkWriter:
             log.warning("the ledger can be written again; nothing was lost")
             self._failed_at, self.error = None, ""
         return not self._waiting
+
+    def _keep_shot(self, row: RecordRow, mark: AttendanceMarked) -> None:
+        """Keep the picture where it is the record's best so far. The mark is safe whatever becomes of it."""
+        shot = mark.sighting.shot
+        if shot is None or shot.quality <= self._pictured.get(row.record_id, 0.0):
+            return
+        self._pictured[row.record_id] = shot.quality
+        try:
+            _, data = cv2.imencode(".jpg", shot.picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+            self._ledger.shots.keep(
+                KeptPortrait(
+                    record_id=row.record_id,
+                    camera=mark.sighting.camera,
+                    taken_at=shot.at,
+                    quality=shot.quality,
+                    face_px=shot.face_px,
+                    picture=data.tobytes(),
+                )
+            )
+        except Exception as error:  # noqa: BLE001 - a picture that cannot be kept costs no mark
+            log.warning("the picture of a mark could not be kept: %s", error)
 
     def _fail(self, error: Exception) -> None:
         text = str(error) if isinstance(error, StorageError) else f"unexpected {type(error).__name__}: {error}"

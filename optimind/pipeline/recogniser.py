@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from optimind.core.geometry import sizes
 from optimind.core.identification import Identifier, Match, Verdict
-from optimind.core.shots import BestShots, Shot, quality_of
+from optimind.core.shots import GOOD, BestShots, Shot, quality_of
 from optimind.core.tracking import Track, Tracker
 from optimind.core.types import Detections, Frame, Vectors
 from optimind.core.zones import Line, Zones
@@ -22,10 +22,10 @@ from optimind.pipeline.candidates import Candidate, Candidates, Wanted, wanted_o
 from optimind.pipeline.looking import Look, Looker
 from optimind.pipeline.presentation import Presentation
 from optimind.pipeline.stages import StageTimes
-from optimind.pipeline.strangers import Strangers
+from optimind.pipeline.strangers import Strangers, cut
 from optimind.pipeline.subject import Subject
 from optimind.pipeline.telling import Teller
-from optimind.plugin_api import Embedder, Event
+from optimind.plugin_api import Embedder, Event, FaceShot
 
 __all__ = ["Recogniser", "RecogniserSettings", "TrackView"]
 
@@ -36,12 +36,16 @@ MOST_CONTESTED: Final = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecogniserSettings:
-    """How many samples of a track to take. Seconds are the recording's own in pace ``fast``."""
+    """How many samples of a track to take. Seconds are the recording's own in pace ``fast``.
+
+    ``keep_shots``: whether the best picture of each track goes along with its sightings.
+    """
 
     min_samples: int = 3
     max_samples: int = 8
     recheck_s: float = 3.0
     sighting_interval_s: float = 5.0
+    keep_shots: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +185,7 @@ class Recogniser:
         for subject in self._seen:
             if subject.track.number in self._subjects:
                 self._teller.tell(subject, frame.captured_at, size)
+        self._teller.count(self._subjects.values(), frame.captured_at)
         return self._teller.drain()
 
     def finish(self) -> list[Event]:
@@ -313,6 +318,7 @@ class Recogniser:
         else:
             subject.foreign.clear()
             subject.shots.add(shot)
+            self._portray(subject, candidate)
         subject = self._identify(subject)
         if subject not in self._seen:
             self._seen.append(subject)
@@ -322,6 +328,14 @@ class Recogniser:
         if self._strangers is not None and subject.identity is None:
             self._strangers.picture(shot, candidate.image, candidate.face.xyxy[0])
         return shot
+
+    def _portray(self, subject: Subject, candidate: Candidate) -> None:
+        """Keep the picture of the person where it is better than the one before: it becomes the record's evidence."""
+        if not self._settings.keep_shots or candidate.quality < GOOD:
+            return
+        if subject.portrait is None or candidate.quality > subject.portrait.quality:
+            picture, face_px = cut(candidate.image, candidate.face.xyxy[0])
+            subject.portrait = FaceShot(candidate.at, picture, face_px, candidate.quality)
 
     def _looks_foreign(self, subject: Subject, vector: NDArray[np.float64]) -> bool:
         if len(subject.shots) < self._settings.min_samples:

@@ -9,6 +9,7 @@ from optimind.core.identification import Match, Verdict
 from optimind.core.shots import BestShots, Shot
 from optimind.core.tracking import Track
 from optimind.core.zones import Passage
+from optimind.plugin_api import FaceShot
 
 __all__ = ["Subject"]
 
@@ -19,7 +20,7 @@ class Subject:
 
     ``foreign`` are the latest samples, where they do not fit the others. ``match`` is what the samples say now,
     ``identity`` what they said when they last named somebody. ``reported_at``, ``suspicion``: what was told of it last.
-    ``failures``: how often it could not be embedded.
+    ``failures``: how often it could not be embedded. ``portrait``: the best picture so far, where one is kept.
     """
 
     track: Track
@@ -32,6 +33,7 @@ class Subject:
     passage: Passage | None = None
     suspicion: str = ""
     failures: int = 0
+    portrait: FaceShot | None = None
 
     @property
     def is_identified(self) -> bool:

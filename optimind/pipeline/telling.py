@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Final
 
 from optimind.core.tracking import Track
 from optimind.core.zones import Line, Passage, Zones, middles
 from optimind.pipeline.presentation import Presentation
 from optimind.pipeline.strangers import Strangers
 from optimind.pipeline.subject import Subject
-from optimind.plugin_api import Event, LineCrossed, Sighting, TrackEnded
+from optimind.plugin_api import Event, FacesCounted, LineCrossed, Sighting, TrackEnded
 
-__all__ = ["Teller"]
+__all__ = ["COUNT_INTERVAL", "Teller"]
+
+COUNT_INTERVAL: Final = timedelta(seconds=10)
+"""How often it is told how many faces are in view."""
 
 
 class Teller:
@@ -46,6 +51,7 @@ class Teller:
         self._strangers = strangers
         self._size = (1, 1)
         self._events: list[Event] = []
+        self._counted_at: datetime | None = None
         self.counts: Counter[str] = Counter(tracks=0, unknown_tracks=0, sightings=0, suspected_tracks=0)
 
     def drain(self) -> list[Event]:
@@ -59,6 +65,15 @@ class Teller:
         self._watch_line(subject, at)
         self._report(subject, at)
         self._tell_stranger(subject, at)
+
+    def count(self, subjects: Iterable[Subject], at: datetime) -> None:
+        """Tell how many faces are in view at ``at``, if it is time."""
+        if self._counted_at is not None and timedelta(0) <= at - self._counted_at < COUNT_INTERVAL:
+            return
+        self._counted_at = at
+        seen = [each for each in subjects if not each.track.misses and each.track.detections >= self._least_detections]
+        named = sum(each.is_identified for each in seen)
+        self._events.append(FacesCounted(at=at, camera=self._camera, faces=len(seen), named=named))
 
     def end(self, subject: Subject) -> None:
         """Close the books of a track: its last sighting, and that it ended."""
@@ -141,6 +156,7 @@ class Teller:
                 box=(left, top, right, bottom),
                 place=self._zones.place_of(track.box[None], *self._size)[0],
                 suspicion=subject.suspicion,
+                shot=subject.portrait,
             )
         )
 

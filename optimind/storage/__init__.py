@@ -2,9 +2,10 @@
 
 from optimind.storage.audit import AuditLine, AuditReport
 from optimind.storage.database import ledger_file
-from optimind.storage.ledger import Correction, Ledger, Unseen, open_ledger
+from optimind.storage.ledger import Correction, Ledger, SightingRow, Unseen, open_ledger
 from optimind.storage.outbox import Outbox
-from optimind.storage.school import Excuse, Member, RosterChange, School, Watch
+from optimind.storage.record_shots import KeptPortrait
+from optimind.storage.school import Excuse, Member, RosterChange, RosterEntry, School, Watch
 from optimind.storage.visitors import VisitorStore
 
 __all__ = [
@@ -12,11 +13,14 @@ __all__ = [
     "AuditReport",
     "Correction",
     "Excuse",
+    "KeptPortrait",
     "Ledger",
     "Member",
     "Outbox",
     "RosterChange",
+    "RosterEntry",
     "School",
+    "SightingRow",
     "Unseen",
     "VisitorStore",
     "Watch",

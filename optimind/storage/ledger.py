@@ -4,6 +4,7 @@ import datetime as dt
 import math
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Self, TypeVar
@@ -21,12 +22,13 @@ from optimind.storage.audit import AuditLog
 from optimind.storage.correcting import Correction, Unseen, correct, withdraw
 from optimind.storage.database import Database
 from optimind.storage.outbox import Outbox, as_row
+from optimind.storage.record_shots import RecordShots
 from optimind.storage.recording import keep, redecide, settle
 from optimind.storage.school import School
-from optimind.storage.tables import Record
+from optimind.storage.tables import Record, StoredSighting
 from optimind.storage.text import storable
 
-__all__ = ["Correction", "Ledger", "Unseen", "open_ledger"]
+__all__ = ["Correction", "Ledger", "SightingRow", "Unseen", "open_ledger"]
 
 _ATTEMPTS: Final = 3
 _Result = TypeVar("_Result")
@@ -44,10 +46,27 @@ def open_ledger(url: str, *, create: bool = True) -> "Ledger":
     return Ledger(url, create=create)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SightingRow:
+    """One piece of evidence for a record: a sighting's newest state, or that somebody came ``in`` or went ``out``."""
+
+    sighting_id: str
+    kind: str
+    camera: str
+    first_seen_at: datetime
+    last_seen_at: datetime
+    similarity: float
+    margin: float
+    samples: int
+    embedder: str
+    suspicion: str
+
+
 class Ledger:
     """The records of all sessions, the evidence behind them, each sink's outbox; safe to use from many threads.
 
-    ``school`` is what is known of classes and sessions, ``audit`` the log of all decisions and corrections.
+    ``school`` is what is known of classes and sessions, ``shots`` are the records' best pictures, ``audit`` is the log
+    of all decisions and corrections.
 
     Every method raises :class:`StorageError` when the database fails. The transaction is then undone as a whole and the
     object stays usable: once the disk has room again, the same call succeeds.
@@ -62,6 +81,7 @@ class Ledger:
         self._clock = clock
         self.outbox = Outbox(self._database, clock)
         self.school = School(self._database, clock)
+        self.shots = RecordShots(self._database, clock)
         self.audit = AuditLog(self._database, clock)
 
     def __enter__(self) -> Self:
@@ -151,6 +171,33 @@ class Ledger:
         with self._database.reading() as transaction:
             rows = [as_row(record) for record in transaction.scalars(query)]
         return sorted(rows, key=lambda row: (row.date, row.session, row.name.casefold(), row.person_id))
+
+    def row(self, record: str) -> RecordRow | None:
+        """Return the record with this id; None where there is none."""
+        with self._database.reading() as transaction:
+            found = transaction.get(Record, record)
+            return None if found is None else as_row(found)
+
+    def evidence(self, record: str) -> list[SightingRow]:
+        """Return what was seen of the person of this record, by time."""
+        query = select(StoredSighting).where(StoredSighting.record_id == record)
+        with self._database.reading() as transaction:
+            found = transaction.scalars(query.order_by(StoredSighting.first_seen_at, StoredSighting.sighting_id))
+            return [
+                SightingRow(
+                    sighting_id=each.sighting_id,
+                    kind=each.kind,
+                    camera=each.camera,
+                    first_seen_at=each.first_seen_at,
+                    last_seen_at=each.last_seen_at,
+                    similarity=each.similarity,
+                    margin=each.margin,
+                    samples=each.samples,
+                    embedder=each.embedder,
+                    suspicion=each.suspicion,
+                )
+                for each in found
+            ]
 
     def backfill(self, sink: str) -> int:
         """Enter in ``sink``'s outbox all records made before it was switched on; return how many those are."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import Select, delete, insert, or_, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from optimind.core.timetable import Meeting
@@ -16,9 +16,11 @@ from optimind.storage.school_tables import StoredExcuse, StoredMember, StoredSes
 from optimind.storage.tables import Record
 from optimind.storage.text import storable
 
-__all__ = ["Excuse", "Member", "RosterChange", "School", "Watch"]
+__all__ = ["Excuse", "Member", "RosterChange", "RosterEntry", "School", "Watch"]
 
 _YESTERDAY = timedelta(days=1)
+_BEGINNING = date(1970, 1, 1)
+"""Since when those belong to a class who are on the first roster that is known of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,16 @@ class Watch:
     named: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RosterEntry:
+    """One line of a roster. Dates that are None are those at which the line appeared and went away."""
+
+    person_id: str
+    name: str
+    first_day: date | None = None
+    last_day: date | None = None
+
+
 class School:
     """Every method is one transaction; raises :class:`StorageError` when it fails."""
 
@@ -75,58 +87,41 @@ class School:
 
     # -- rosters
 
-    def set_roster(self, class_id: str, people: Mapping[str, str], day: date) -> RosterChange:
-        """From ``day`` on exactly ``people`` (names by person id) are on the roster of ``class_id``.
+    def set_roster(self, class_id: str, people: Sequence[RosterEntry], day: date) -> RosterChange:
+        """Bring the roster of ``class_id`` to ``people``, as it stands on ``day``; what was decided before stays.
 
-        Who is not among them any more left the day before; what was decided before that day stays.
+        Who is not among them any more left the day before. Who is new belongs to the class from ``day`` on, or from
+        the beginning where the class had no roster so far. An entry with dates of its own is kept with these.
         """
-        class_id, wanted = storable(class_id), {storable(key): storable(name) for key, name in people.items()}
+        class_id = storable(class_id)
         with self._database.writing() as session:
-            open_ = select(StoredMember).where(
-                StoredMember.class_id == class_id,
-                or_(StoredMember.last_day.is_(None), StoredMember.last_day >= day),
-            )
-            known = {member.person_id: member for member in session.scalars(open_.order_by(StoredMember.first_day))}
-            renamed = [key for key, member in known.items() if key in wanted and member.name != wanted[key]]
-            for key in renamed:
-                known[key].name = wanted[key]
-            left = sorted(known.keys() - wanted.keys())
-            for key in left:
-                if known[key].first_day >= day:
-                    session.delete(known[key])
-                else:
-                    known[key].last_day = day - _YESTERDAY
-            joined = sorted(wanted.keys() - known.keys())
-            session.flush()
-            rows = [
-                {"class_id": class_id, "person_id": key, "name": wanted[key], "first_day": day, "last_day": None}
-                for key in joined
-            ]
-            if rows:
-                session.execute(insert(StoredMember), rows)
-        return RosterChange(joined=tuple(joined), left=tuple(left), renamed=tuple(sorted(renamed)))
-
-    def add_members(self, members: Sequence[Member]) -> None:
-        """Put ``members`` on their rosters with their dates, replacing what is known of the same class and person."""
-        with self._database.writing() as session:
-            for member in members:
-                mine = (
-                    StoredMember.class_id == storable(member.class_id),
-                    StoredMember.person_id == storable(member.person_id),
-                )
-                session.execute(delete(StoredMember).where(*mine))
-            rows = [
-                {
-                    "class_id": storable(member.class_id),
-                    "person_id": storable(member.person_id),
-                    "name": storable(member.name),
-                    "first_day": member.first_day,
-                    "last_day": member.last_day,
-                }
-                for member in members
-            ]
-            if rows:
-                session.execute(insert(StoredMember), rows)
+            mine = select(StoredMember).where(StoredMember.class_id == class_id).order_by(StoredMember.first_day)
+            # Of somebody who left and came back, the latest time.
+            known = {member.person_id: member for member in session.scalars(mine)}
+            since = day if known else _BEGINNING
+            joined, renamed = set(), set()
+            for entry in people:
+                person_id, name = storable(entry.person_id), storable(entry.name)
+                member = known.get(person_id)
+                if member is None or _has_left(member, entry, day):
+                    first_day = entry.first_day or (since if member is None else day)
+                    session.add(
+                        StoredMember(
+                            class_id=class_id,
+                            person_id=person_id,
+                            name=name,
+                            first_day=first_day,
+                            last_day=entry.last_day,
+                        )
+                    )
+                    joined.add(person_id)
+                    continue
+                if member.name != name:
+                    renamed.add(person_id)
+                member.name, member.last_day = name, entry.last_day
+                member.first_day = entry.first_day or member.first_day
+            left = _taken_off(session, known, {storable(entry.person_id) for entry in people}, day)
+        return RosterChange(joined=tuple(sorted(joined)), left=left, renamed=tuple(sorted(renamed)))
 
     def roster(self, class_id: str, day: date) -> dict[str, str]:
         """Return the names of those on the roster of ``class_id`` on ``day``, by person id."""
@@ -243,11 +238,46 @@ class School:
                 for each in session.scalars(query)
             ]
 
+    def watched_days(self, since: datetime) -> set[tuple[str, date]]:
+        """Return in which rooms, and on which days in UTC, a camera gave pictures from ``since`` on."""
+        day = func.date(WatchedMinute.minute_at)
+        query = select(WatchedMinute.room, day).where(WatchedMinute.minute_at >= since).distinct()
+        with self._database.reading() as session:
+            return {(room, date.fromisoformat(str(text))) for room, text in session.execute(query)}
+
+    def closed(self, since: datetime) -> set[str]:
+        """Return the ids of the sessions that ended from ``since`` on and are closed."""
+        query = select(StoredSession.session_id).where(
+            StoredSession.ends_at >= since, StoredSession.closed_at.is_not(None)
+        )
+        with self._database.reading() as session:
+            return set(session.scalars(query))
+
     def forget_watches(self, before: datetime) -> int:
         """Delete the minutes before ``before``; return how many those are."""
         with self._database.writing() as session:
             result = session.execute(delete(WatchedMinute).where(WatchedMinute.minute_at < before))
             return int(result.rowcount)  # type: ignore[attr-defined] # a delete's result has a count
+
+
+def _has_left(member: StoredMember, entry: RosterEntry, day: date) -> bool:
+    """Whether ``member`` left before ``day`` and the entry says that they belong to the class again."""
+    if member.last_day is None or member.last_day >= day:
+        return False
+    return entry.last_day != member.last_day and (entry.last_day is None or entry.last_day >= day)
+
+
+def _taken_off(session: Session, known: Mapping[str, StoredMember], wanted: set[str], day: date) -> tuple[str, ...]:
+    left = []
+    for person_id, member in known.items():
+        if person_id in wanted or (member.last_day is not None and member.last_day < day):
+            continue
+        left.append(person_id)
+        if member.first_day >= day:
+            session.delete(member)
+        else:
+            member.last_day = day - _YESTERDAY
+    return tuple(sorted(left))
 
 
 def _keep_watch(session: Session, watch: Watch) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from optimind.app import running
+from optimind.app import feeds
 from optimind.app.cameras import make_source, source_from
 from optimind.app.running import RunOptions, ledger_url, make_sheets_sink, run
 from optimind.config import Config, load_config
@@ -297,16 +297,16 @@ def test_a_run_without_a_calibration_says_that_fpir_is_not_used(
 def test_how_much_of_the_processor_a_run_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, text: str, cameras: int, available: int, cores: float
 ) -> None:
-    monkeypatch.setattr(running, "available_cores", lambda: available)
-    assert running._cpu_cores(settings(tmp_path, text), cameras) == pytest.approx(cores)
+    monkeypatch.setattr(feeds, "available_cores", lambda: available)
+    assert feeds.cpu_cores(settings(tmp_path, text), cameras) == pytest.approx(cores)
 
 
 def test_how_often_is_looked_is_as_it_is_set(tmp_path: Path) -> None:
     text = "detection: {min_face_px: 60, scan_interval_s: 2, quiet_interval_s: 20, follow_interval_s: 0.5}"
-    looks = running._look_settings(settings(tmp_path, text))
+    looks = feeds.look_settings(settings(tmp_path, text))
     assert (looks.min_face_px, looks.scan_interval_s) == (60, 2.0)
     assert (looks.quiet_interval_s, looks.follow_interval_s) == (20.0, 0.5)
-    assert running._look_settings(settings(tmp_path)) == LookSettings()
+    assert feeds.look_settings(settings(tmp_path)) == LookSettings()
 
 
 @pytest.mark.parametrize(("pace", "limited"), [("live", True), ("fast", False)])
@@ -320,7 +320,7 @@ def test_only_what_runs_in_real_time_is_limited(
             budgets.append(budget)
             super().__init__(*looker, budget=budget, **options)
 
-    monkeypatch.setattr(running, "Looker", Noted)
+    monkeypatch.setattr(feeds, "Looker", Noted)
     clips = []
     for number in range(2):
         clips.append(str(tmp_path / f"{number}.mp4"))
