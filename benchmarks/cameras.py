@@ -25,9 +25,7 @@ def measure(shared: Path) -> tuple[dict[str, Any], str]:
     """Make the lessons, watch them together, and compare with who was there."""
     with tempfile.TemporaryDirectory() as name, engines_here(shared, ("arcface",)):
         folder = Path(name)
-        lessons = [
-            make_lesson(shared, folder / f"room{room}", seed=200 + room, seconds=SECONDS) for room in range(CAMERAS)
-        ]
+        lessons = [make_lesson(shared, seed=200 + room, seconds=SECONDS) for room in range(CAMERAS)]
         config = folder / "config.yaml"
         config.write_text(f"cameras: []\nengine: arcface\nengines: {{arcface: {{embedder: {TEST_EMBEDDER}}}}}\n")
         enrol(_together(lessons, folder / "dataset"), folder / "gallery.pickle", config)

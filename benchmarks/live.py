@@ -25,7 +25,7 @@ def measure(shared: Path) -> tuple[dict[str, Any], str]:
     rows = []
     for seed in SEEDS:
         with tempfile.TemporaryDirectory() as folder:
-            lesson = make_lesson(shared, Path(folder) / "lesson", seed=seed, seconds=SECONDS)
+            lesson = make_lesson(shared, seed=seed, seconds=SECONDS)
             gallery = Path(folder) / "gallery.pickle"
             enrol(lesson.dataset, gallery)
             live = watch([lesson.video], gallery, Path(folder) / "live", pace="live")

@@ -68,7 +68,7 @@ def measure(shared: Path) -> tuple[dict[str, Any], str]:
     """Run for :data:`HOURS` of the recording's time; returns the figures and a table of them."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        lesson = make_lesson(shared, folder / "lesson", seed=301, seconds=LESSON_S)
+        lesson = make_lesson(shared, seed=301, seconds=LESSON_S)
         (folder / "plugins").mkdir()
         (folder / "plugins" / "again.py").write_text(SOURCE)
         (folder / "config.yaml").write_text("cameras: []\nplugins_folder: plugins\n")

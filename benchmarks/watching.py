@@ -12,6 +12,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ from optimind.plugin_api import RecordRow
 __all__ = ["Lesson", "Watched", "enrol", "make_lesson", "watch"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+LESSONS = Path(__file__).resolve().parent / "lessons"
+"""The recordings stay here, for the next time; about 20 MB a minute."""
 START = datetime(2026, 9, 1, 8, 0, tzinfo=UTC)
 
 
@@ -63,12 +66,24 @@ class Lesson:
         }
 
 
-def make_lesson(shared: Path, folder: Path, *, seed: int, seconds: float) -> Lesson:
-    """Make the recording; the same seed gives the same one."""
+def make_lesson(shared: Path, *, seed: int, seconds: float) -> Lesson:
+    """The recording of ``seed``, made where it is not in :data:`LESSONS` yet: the same seed gives the same one.
+
+    Making it takes longer than watching it, and needs both cores, which those that are being watched need too.
+    """
+    folder = LESSONS / f"seed-{seed}-{seconds:g}s"
+    if not folder.is_dir():
+        LESSONS.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=LESSONS) as unfinished:
+            _make(shared, Path(unfinished) / "lesson", seed=seed, seconds=seconds)
+            (Path(unfinished) / "lesson").rename(folder)
+    return Lesson(folder, json.loads((folder / "truth.json").read_text()))
+
+
+def _make(shared: Path, folder: Path, *, seed: int, seconds: float) -> None:
     maker = [sys.executable, str(shared / "tools" / "make_classroom.py"), "--faces", str(shared / "data" / "faces")]
     options = ["--out", str(folder), "--seconds", str(seconds), "--seed", str(seed)]
     subprocess.run([*maker, *options], check=True, stdout=subprocess.DEVNULL)
-    return Lesson(folder, json.loads((folder / "truth.json").read_text()))
 
 
 def enrol(dataset: Path, gallery: Path, config: Path | None = None) -> None:
