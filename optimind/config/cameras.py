@@ -20,6 +20,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from optimind.config.section import Section, written_or_kept
+from optimind.config.timetable import room_of
 from optimind.core.timetable import CameraRole
 from optimind.core.zones import Line, Zone, ZoneKind, Zones, polygon_fault
 from optimind.plugin_api import Secret
@@ -140,7 +141,7 @@ class CameraSettings(Section):
     source: CameraSource
     zones: Annotated[list[ZoneSettings], WrapValidator(_distinct_zones)] = Field(default_factory=list)
     line: LineSettings | None = None
-    room: Annotated[str | None, Field(min_length=1, max_length=64)] = None
+    room: Annotated[str, AfterValidator(room_of)] | None = None
     role: CameraRole = CameraRole.CLASS
 
     @field_validator("role")

@@ -30,6 +30,7 @@ __all__ = [
     "SessionSettings",
     "TimetableSettings",
     "class_id_of",
+    "room_of",
     "weekdays_of",
 ]
 
@@ -69,6 +70,21 @@ def class_id_of(text: str) -> str:
     if not name or len(name) > 64 or not name.isprintable():
         raise PydanticCustomError("class_id", "is no name of a class; write 1 to 64 letters, such as 7B")
     return name
+
+
+def room_of(text: str) -> str:
+    """A room's name, checked. Raises ``PydanticCustomError``."""
+    name = text.strip()
+    if not name or len(name) > 64 or not name.isprintable():
+        raise PydanticCustomError("room", "is no name of a room; write 1 to 64 letters, such as 101")
+    return name
+
+
+def _title(text: str) -> str:
+    title = text.strip()
+    if not title or len(title) > 100:
+        raise PydanticCustomError("worksheet", "is no title of a worksheet; write 1 to 100 letters")
+    return title
 
 
 def _name(text: str) -> str:
@@ -128,6 +144,7 @@ def _day(value: Any) -> Any:
 
 WallTime = Annotated[time, BeforeValidator(_wall_time)]
 Day = Annotated[date, BeforeValidator(_day)]
+Room = Annotated[str, AfterValidator(room_of)]
 
 
 class _Rules(Section):
@@ -147,7 +164,7 @@ class SessionSettings(_Rules):
     days: Annotated[tuple[str, ...], BeforeValidator(weekdays_of)]
     start: WallTime
     end: WallTime
-    room: Annotated[str, Field(min_length=1, max_length=64)]
+    room: Room
     first_day: Day | None = Field(default=None, alias="from")
     last_day: Day | None = Field(default=None, alias="until")
 
@@ -202,7 +219,7 @@ class RosterSettings(Section):
     """
 
     csv: Path | None = None
-    worksheet: str | None = Field(default=None, min_length=1, max_length=100)
+    worksheet: Annotated[str, AfterValidator(_title)] | None = None
     everyone: bool = False
 
 

@@ -31,7 +31,9 @@ def commands() -> list[str]:
     names = []
     for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]  # a group has commands
         children = getattr(command, "commands", None)
-        names += [f"{name} {child}" for child in children] if children else [name]
+        if not children or command.invoke_without_command:
+            names.append(name)
+        names += [f"{name} {child}" for child in children or ()]
     return names
 
 

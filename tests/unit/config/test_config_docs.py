@@ -29,15 +29,24 @@ def every_field(model: type[BaseModel] = Config, prefix: str = "") -> list[tuple
     for python_name, field in model.model_fields.items():
         name = field.alias or python_name
         found.append((f"{prefix}{name}", field))
-        dots = "[]." if get_origin(field.annotation) is list else "."
+        dots = "[]." if has_list(field.annotation) else "."
         for group in groups_in(field):
             found += every_field(group, f"{prefix}{name}{dots}")
     return found
 
 
 def groups_in(field: FieldInfo) -> list[type[BaseModel]]:
-    kinds = (field.annotation, *get_args(field.annotation))
+    kinds = parts_of(field.annotation)
     return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel) and kind is not Secret]
+
+
+def parts_of(annotation: Any) -> list[Any]:
+    """The annotation and all that it is made of."""
+    return [annotation, *(part for argument in get_args(annotation) for part in parts_of(argument))]
+
+
+def has_list(annotation: Any) -> bool:
+    return any(get_origin(part) is list for part in parts_of(annotation))
 
 
 def is_group(field: FieldInfo) -> bool:
@@ -170,7 +179,7 @@ def test_every_setting_is_in_the_manual_with_its_default(key: str, manual: str) 
     default = default_of(FIELDS[key])
     if FIELDS[key].is_required():
         assert shown == "must be given"
-    elif default in (None, [], {}):
+    elif default in (None, [], {}, ""):
         assert shown in ("none", "off") or key == "storage.url"
     elif key == "plugins":
         assert shown == "".join(f"`{name}` alone" for name in default)
@@ -194,7 +203,9 @@ def test_ranges_are_the_models(key: str, manual: str, example: str) -> None:
 
 
 def test_the_ranges_are_all_there() -> None:
-    assert set(RANGES) == {key for key in FIELDS if key.startswith(("detection.", "recognition.", "visitors."))} | {
+    assert set(RANGES) == {
+        key for key in FIELDS if key.startswith(("detection.", "recognition.", "visitors.", "timetable.o"))
+    } | {
         "plugins.attendance.session",
         "plugins.attendance.update_interval_s",
         "sheets.worksheet",

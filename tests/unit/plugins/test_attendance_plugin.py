@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import pytest
+from school import BERLIN, at, maths, seen, timetable
 
-from optimind.plugin_api import AttendanceMarked, Event, PluginContext, Sighting, TrackEnded
+from optimind.plugin_api import (
+    AttendanceMarked,
+    CameraRole,
+    Event,
+    LineCrossed,
+    PluginContext,
+    Sighting,
+    TrackEnded,
+)
 from optimind.plugins.attendance import AttendancePlugin, AttendanceSettings
 
 START = datetime(2026, 9, 1, 22, 30, tzinfo=UTC)
@@ -113,3 +124,107 @@ def test_who_may_be_a_picture_needs_review(events: list[Event], expected: list[t
     subject = plugin()
     found = [answer for event in events for answer in subject.handle(event)]
     assert [((mark.at - START).total_seconds(), mark.status) for mark in found] == expected  # type: ignore[attr-defined]
+
+
+# -- with a timetable
+
+
+def scheduled(role: CameraRole = CameraRole.CLASS, session: str | None = None) -> AttendancePlugin:
+    """A plugin whose camera hangs in the room of :mod:`school`'s timetable."""
+    held = timetable()
+    context = PluginContext(
+        session=session,
+        timezone=BERLIN,
+        meetings=held.in_front_of,
+        roles={"c1": role},
+        has_timetable=True,
+    )
+    return AttendancePlugin.create(AttendanceSettings(update_interval_s=30), context)
+
+
+def in_class(first_min: float, last_min: float, identity: str = "t1") -> Sighting:
+    return seen(maths(), "anna", first_min, last_min, sighting_id=identity).sighting
+
+
+def crossed(minutes: float, direction: Literal["in", "out"], identity: str = "t1") -> LineCrossed:
+    return LineCrossed(at=at(maths(), minutes), camera="c1", track_id=identity, person_id=None, direction=direction)
+
+
+def told(subject: AttendancePlugin, *events: Event) -> list[tuple[str, str, float]]:
+    """Session, kind and minute of each mark that ``events`` bring about."""
+    found = [answer for event in events for answer in subject.handle(event)]
+    return [
+        (mark.session, mark.kind, (mark.sighting.first_seen_at - maths().starts_at).total_seconds() / 60)
+        for mark in found
+        if isinstance(mark, AttendanceMarked)
+    ]
+
+
+MATHS, ART = "7B maths 08:00", "7B art 08:45"
+
+
+@pytest.mark.parametrize(
+    ("sighted", "expected"),
+    [
+        pytest.param(in_class(1, 2), [(MATHS, "seen", 1)], id="in a lesson"),
+        pytest.param(in_class(-10, -5), [(MATHS, "seen", -10)], id="before it began"),
+        pytest.param(in_class(-60, -30), [], id="when there is none"),
+        pytest.param(in_class(40, 50), [(MATHS, "seen", 40), (ART, "seen", 40)], id="over the end of one"),
+    ],
+)
+def test_a_sighting_counts_for_what_is_held_then(sighted: Sighting, expected: list[tuple[str, str, float]]) -> None:
+    assert told(scheduled(), sighted) == expected
+
+
+def test_the_command_lines_session_outweighs_the_timetable() -> None:
+    assert told(scheduled(session="fair"), in_class(1, 2)) == [("fair", "seen", 1)]
+
+
+def test_another_room_has_no_lesson() -> None:
+    subject = scheduled()
+    assert list(subject.handle(replace(in_class(1, 2), camera="c2"))) == []
+
+
+@pytest.mark.parametrize(
+    ("role", "kind"), [(CameraRole.CHECK_IN, "in"), (CameraRole.CHECK_OUT, "out"), (CameraRole.CLASS, "seen")]
+)
+def test_what_being_seen_means(role: CameraRole, kind: str) -> None:
+    assert told(scheduled(role), in_class(1, 2)) == [(MATHS, kind, 1)]
+
+
+def test_who_checks_in_comes_to_one_lesson_only() -> None:
+    assert told(scheduled(CameraRole.CHECK_IN), in_class(40, 50)) == [(MATHS, "in", 40)]
+
+
+def test_in_front_of_a_door_only_crossing_its_line_counts() -> None:
+    subject = scheduled(CameraRole.DOOR)
+    assert told(subject, in_class(1, 2)) == []
+    assert told(subject, crossed(3, "in")) == [(MATHS, "in", 3)]
+    assert told(subject, crossed(9, "out")) == [(MATHS, "out", 9)]
+
+
+def test_who_crossed_is_marked_when_they_are_known() -> None:
+    subject = scheduled(CameraRole.DOOR)
+    assert told(subject, crossed(3, "in"), crossed(5, "out")) == []
+    assert told(subject, in_class(2, 6)) == [(MATHS, "in", 3), (MATHS, "out", 5)]
+    assert told(subject, in_class(2, 7)) == []
+
+
+def test_a_stranger_at_the_door_is_forgotten() -> None:
+    subject = scheduled(CameraRole.DOOR)
+    told(subject, crossed(3, "in"))
+    end = at(maths(), 4)
+    told(subject, TrackEnded(at=end, camera="c1", track_id="t1", person_id=None, first_seen_at=end, last_seen_at=end))
+    assert told(subject, in_class(5, 6)) == []
+
+
+def test_without_a_timetable_a_session_by_hand_counts_alone() -> None:
+    by_hand = replace(maths(), session="extra", by_hand=True)
+    context = PluginContext(
+        session=None,
+        timezone=BERLIN,
+        meetings=lambda _camera, first_at, last_at: [by_hand] if by_hand.overlaps(first_at, last_at) else [],
+    )
+    subject = AttendancePlugin.create(AttendanceSettings(), context)
+    assert told(subject, in_class(1, 2)) == [("extra", "seen", 1)]
+    assert told(subject, in_class(100, 101, "t2")) == [("day", "seen", 100)]
