@@ -54,7 +54,9 @@ class Layout:
         sheet = Sheet(title, sheet_id, grid.get("rowCount", 1000), grid.get("columnCount", 26))
         sheet.frozen_rows = grid.get("frozenRowCount", 0)
         sheet.frozen_columns = grid.get("frozenColumnCount", 0)
-        self.sheets[title] = sheet
+        order = list(self.sheets.values())
+        order.insert(properties.get("index", len(order)), sheet)
+        self.sheets = {each.title: each for each in order}
         self._check_size()
         return {"properties": {**properties, "sheetId": sheet_id}}
 
