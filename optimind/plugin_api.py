@@ -10,9 +10,9 @@ in the folder that ``plugins_folder`` in config.yaml names. See docs/plugins.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, tzinfo
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 from zoneinfo import ZoneInfo
 
@@ -408,6 +408,15 @@ class RecordRow:
     embedder: str = ""
     version: int = 1
 
+    def in_zone(self, zone: tzinfo) -> Self:
+        """The same record with its times as the clocks of ``zone`` show them."""
+        return replace(
+            self,
+            first_seen_at=self.first_seen_at and self.first_seen_at.astimezone(zone),
+            last_seen_at=self.last_seen_at and self.last_seen_at.astimezone(zone),
+            starts_at=self.starts_at and self.starts_at.astimezone(zone),
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusChange:
@@ -457,6 +466,10 @@ class Sink(Protocol):
         there is a person's. What is returned is taken as corrections, and the records are delivered again. Raises as
         :meth:`deliver` does.
         """
+        return ()
+
+    def unsettled(self) -> Collection[str]:
+        """Return which records of the last delivery may still stand somewhere with an earlier status (record_id)."""
         return ()
 
     def close(self) -> None:

@@ -16,6 +16,7 @@ _COMMANDS = {
     "attendance": "optimind.cli.attendance:attendance",
     "evaluate": "optimind.cli.evaluate:evaluate",
     "placement": "optimind.cli.placement:placement",
+    "sheets": "optimind.cli.sheets:app",
     "visitors": "optimind.cli.visitors:app",
     "plugins": "optimind.cli.extensions:app",
     "config": "optimind.cli.config:app",

@@ -5,7 +5,6 @@ import random
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypedDict
 
@@ -220,12 +219,7 @@ class DeliveryWorker:
         self._batch = min(_BATCH, self._batch * 2)
 
     def _local(self, row: RecordRow) -> RecordRow:
-        return replace(
-            row,
-            first_seen_at=row.first_seen_at and row.first_seen_at.astimezone(self._zone),
-            last_seen_at=row.last_seen_at and row.last_seen_at.astimezone(self._zone),
-            starts_at=row.starts_at and row.starts_at.astimezone(self._zone),
-        )
+        return row.in_zone(self._zone)
 
     def _close(self) -> None:
         try:

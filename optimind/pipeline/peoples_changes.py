@@ -61,7 +61,9 @@ class PeoplesChanges:
     def sent(self, rows: Sequence[RecordRow]) -> None:
         """Note what stands there now."""
         if self._is_on:
-            self._ledger.cells.wrote(self._sink.name, {row.record_id: row.status for row in rows})
+            not_all = set(self._sink.unsettled())
+            settled = {row.record_id: row.status for row in rows if row.record_id not in not_all}
+            self._ledger.cells.wrote(self._sink.name, settled)
 
 
 def sort_out(changes: Sequence[StatusChange], nameless: str = "") -> PickedUp:

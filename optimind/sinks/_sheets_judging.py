@@ -18,15 +18,11 @@ class Judge:
 
     def __init__(self) -> None:
         self.trusts = True
-        # Registers whose header was gone: meanwhile letters were not written, and what stands there is old.
-        self._unreadable: set[str] = set()
         self._statuses: dict[str, str] = {}
         self._letters: dict[str, str] = {}
 
     def changes(self, log: View, registers: Iterable[RegisterView], known: KnownStatuses) -> list[StatusChange]:
         """Return the changes, each record once; what stands in the log counts more than a register's letter."""
-        registers = list(registers)
-        self._unreadable.update(view.title for view in registers if not view.is_readable)
         if not self.trusts:
             return []
         rows = dict(log.told())
@@ -36,7 +32,7 @@ class Judge:
         letters = [
             (key, text)
             for view in registers
-            if view.title not in self._unreadable
+            if view.is_readable
             for key, text in view.letters()
             if self._letters.get(key) != text
         ]

@@ -30,7 +30,8 @@ class Comparison:
     """How a spreadsheet differs from the records: ids of records, and titles of worksheets.
 
     ``missing`` have no row, ``stale`` have other cells, ``doubled`` have several rows, ``misplaced`` are not in their
-    register as they should be; ``foreign`` rows are of no record. ``unreadable`` are registers whose header is gone.
+    register as they should be; ``foreign`` rows are of no record. ``unreadable`` are registers without their header, and
+    ``unsure`` the records of these.
     """
 
     missing: list[str] = field(default_factory=list)
@@ -39,6 +40,7 @@ class Comparison:
     misplaced: list[str] = field(default_factory=list)
     foreign: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
+    unsure: list[str] = field(default_factory=list)
 
     @property
     def wrong(self) -> list[str]:
@@ -89,11 +91,12 @@ def compare(book: Workbook, records: Sequence[RecordRow], waiting: frozenset[str
             if any(line != _texts(wanted[key]) for line in found):
                 result.stale.append(key)
     result.missing += [key for key in wanted if key not in rows and key not in waiting]
-    there = book.look(groups).registers if book.tabs.has_log else {}
+    there = book.look(groups, mend=False).registers if book.tabs.has_log else {}
     for key_, group in groups.items():
         view = there.get(key_)
         if view is not None and not view.is_readable:
             result.unreadable.append(view.title)
+            result.unsure += [record.record_id for record in group]
         else:
             wrong = group if view is None or view.is_blank else view.wrong(group)
             result.misplaced += [record.record_id for record in wrong if record.record_id not in waiting]
@@ -107,7 +110,6 @@ def _texts(record: RecordRow) -> tuple[str, ...]:
 def _log_rows(book: Workbook) -> dict[str, list[tuple[str, ...]]]:
     """The cells in each row of the log that has a record_id, in the order of COLUMNS."""
     title = book.tabs.log
-    book.look(())  # the header is there now
     tab = book.tabs.tab(title)
     letters = column_letters(tab.columns - 1)
     found: dict[str, list[tuple[str, ...]]] = {}
@@ -118,7 +120,8 @@ def _log_rows(book: Workbook) -> dict[str, list[tuple[str, ...]]]:
             columns = find_columns(part[0] if part else [])
             part = part[1:]
         for line in part:
-            cells = tuple(line[columns[name]] if columns[name] < len(line) else "" for name in COLUMNS)
+            places = [columns.get(name, len(line)) for name in COLUMNS]
+            cells = tuple(line[place] if place < len(line) else "" for place in places)
             if key := cells[COLUMNS.index(KEY)].strip():
                 found.setdefault(key, []).append(cells)
     return found

@@ -60,6 +60,7 @@ class Workbook:
         self._reader: LogReader | None = None
         self._judge = Judge()
         self._known_registers: set[RegisterKey] = set()
+        self.unsettled: frozenset[str] = frozenset()
         self._fresh: tuple[float, Seen] | None = None
         self._complained: set[str] = set()
         self._torn: frozenset[int] = frozenset()
@@ -81,9 +82,12 @@ class Workbook:
         """Return what people changed in the log, and in the registers of ``records`` and of earlier ones."""
         return self._again(lambda: self._collect(records, known))
 
-    def look(self, keys: Iterable[RegisterKey]) -> Seen:
-        """Read the log, which must be there, and those of the registers ``keys`` that are there."""
-        return self._again(lambda: self._look([key for key in keys if self.tabs.has_register(key)]))
+    def look(self, keys: Iterable[RegisterKey], *, mend: bool = True) -> Seen:
+        """Read the log, which must be there, and those of the registers ``keys`` that are there.
+
+        Without ``mend`` nothing is written, and a log that lacks columns counts as empty.
+        """
+        return self._again(lambda: self._look([key for key in keys if self.tabs.has_register(key)], mend=mend))
 
     def keys_of(self, records: Iterable[RecordRow]) -> dict[RegisterKey, list[RecordRow]]:
         """The records of each register."""
@@ -111,8 +115,8 @@ class Workbook:
         if not self.tabs.has_log:
             return []
         keys = {*self.keys_of(records), *self._known_registers}
-        seen = self._look(key for key in keys if self.tabs.has_register(key))
-        self._fresh = (time.monotonic(), seen)
+        seen = self._look([key for key in keys if self.tabs.has_register(key)], mend=False)
+        self._fresh = (time.monotonic(), seen) if seen.log.ids else None
         return self._judge.changes(seen.log, seen.registers.values(), known)
 
     def _deliver(self, records: Sequence[RecordRow]) -> None:
@@ -134,6 +138,9 @@ class Workbook:
             time.sleep(_SETTLE_S)
         self._verify(seen, planned)
         self._known_registers.update(groups)
+        # In a register without its header an older letter may stand, and be found once the header is put back.
+        skipped = [group for key, group in groups.items() if not seen.registers[key].is_readable]
+        self.unsettled = frozenset(record.record_id for group in skipped for record in group)
 
     def _ensured(self, groups: Iterable[RegisterKey]) -> Seen:
         """What is there, after what was missing was made: read a moment ago, or now."""
@@ -144,8 +151,8 @@ class Workbook:
             return fresh[1]
         return self._look(groups)
 
-    def _look(self, keys: Iterable[RegisterKey]) -> Seen:
-        """One request, more when something has moved."""
+    def _look(self, keys: Iterable[RegisterKey], *, mend: bool = True) -> Seen:
+        """One request, more when something has moved. Without ``mend`` a log that lacks columns counts as empty."""
         keys = list(keys)
         for _ in range(_LOOKS):
             reader = self._log_reader()
@@ -155,6 +162,8 @@ class Workbook:
             registers = [(title, f"A1:{column_letters(self.tabs.tab(title).columns - 1)}") for title in titles.values()]
             parts = self.api.read([*wanted, *registers])
             view = reader.view(parts[: len(wanted)])
+            if isinstance(view, dict) and not mend:
+                view = View(view, [], 0)
             if isinstance(view, View):
                 lines = parts[len(wanted) :]
                 found = {key: RegisterView.of(key, titles[key], part) for key, part in zip(keys, lines, strict=True)}

@@ -1,7 +1,7 @@
 """Google Sheets: a log, registers and a summary; rows are found again by their record_id. See docs/sheets.md."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
@@ -85,6 +85,10 @@ class SheetsSink(Sink):
         """
         with self._opened() as book:
             return book.collect(rows, known)
+
+    def unsettled(self) -> Collection[str]:
+        """Return the records of the last delivery whose register could not be written, as its header is gone."""
+        return frozenset() if self._book is None else self._book.unsettled
 
     def set_up(self, classes: Sequence[tuple[str, date]]) -> "SetUp":
         """Make all worksheets with their look, also the registers of ``classes`` (class, and any day of the month)."""

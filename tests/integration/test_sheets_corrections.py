@@ -270,7 +270,7 @@ def test_a_letter_that_was_deleted_is_no_correction(
 
 
 def test_a_register_that_was_unreadable_for_a_while_is_no_correction(
-    server: SheetsServer, ledger: Ledger, turn: Callable[[], None]
+    server: SheetsServer, ledger: Ledger, turn: Callable[[], None], make_sink: Callable[..., SheetsSink]
 ) -> None:
     keys = settle(ledger, {"1": "Ada"})
     turn()
@@ -279,6 +279,8 @@ def test_a_register_that_was_unreadable_for_a_while_is_no_correction(
     ledger.correct([Correction(record_id=keys["1"], status=AttendanceStatus.LATE, actor="a", why="")], ["sheets"])
     turn()
     server.sheets[TITLE].cells = old
+    # Whoever looks, also another process.
+    assert not PeoplesChanges(ledger, make_sink()).look(ledger.register())
     turn()
     assert corrections(ledger) == [("a", "late")]
     assert status_of(ledger, keys["1"]) == "late"
