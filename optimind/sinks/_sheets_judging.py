@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 
 from optimind.plugin_api import KnownStatuses, StatusChange
-from optimind.sinks._sheets_register import RegisterView, status_of
+from optimind.sinks._sheets_letters import status_of
+from optimind.sinks._sheets_register import RegisterView
 from optimind.sinks._sheets_table import View
 
 __all__ = ["Judge"]

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from optimind.plugin_api import AttendanceStatus
-from optimind.sinks._sheets_register import FIXED, HEAD_ROWS, LETTERS, Meeting, heading_cells
+from optimind.sinks._sheets_letters import LETTERS
+from optimind.sinks._sheets_register import FIXED, HEAD_ROWS, Meeting, heading_cells
 from optimind.sinks._sheets_table import COLUMNS, CORRECTED_BY, HEADER, KEY, STATUS
 
 __all__ = [

@@ -7,35 +7,24 @@ and add their own. Three rows are the header: the date, the session, and the key
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, NamedTuple, Self
 
-from optimind.plugin_api import AttendanceStatus, RecordRow, record_id
+from optimind.plugin_api import RecordRow, record_id
+from optimind.sinks._sheets_letters import legend, letter_of
 from optimind.sinks._sheets_table import fitted, range_of
 
 __all__ = [
     "FIXED",
-    "LETTERS",
     "Meeting",
     "RegisterKey",
     "RegisterPlan",
     "RegisterView",
-    "letter_of",
     "serial_of",
-    "status_of",
 ]
 
-LETTERS: Mapping[str, str] = {
-    AttendanceStatus.PRESENT: "P",
-    AttendanceStatus.LATE: "L",
-    AttendanceStatus.LEFT_EARLY: "V",
-    AttendanceStatus.ABSENT: "A",
-    AttendanceStatus.EXCUSED: "E",
-    AttendanceStatus.NEEDS_REVIEW: "?",
-}
-"""V as in "vanished": L is taken by late."""
 FIXED = ("person_id", "name", "notes")
 HEAD_ROWS = 3
 _DAY_ZERO = date(1899, 12, 30).toordinal()
@@ -43,19 +32,6 @@ _LONGEST_TITLE = 100
 _KEY = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d) (.*)", re.DOTALL)
 _FORBIDDEN = re.compile(r"[\[\]*?:/\\]")
 _KEY_ROWS = 10
-_BY_WORD = {**{letter.casefold(): status for status, letter in LETTERS.items()}, **{s: s for s in LETTERS}}
-
-
-def letter_of(status: str) -> str:
-    """Return the letter of a status."""
-    return LETTERS.get(status, "?")
-
-
-def status_of(text: str) -> AttendanceStatus | None:
-    """Return what a person means who writes ``text``: a letter or a status, in any case; None where it is neither."""
-    word = re.sub(r"[\s-]+", "_", text.strip().casefold())
-    found = _BY_WORD.get(word)
-    return None if found is None else AttendanceStatus(found)
 
 
 def serial_of(day: date) -> int:
@@ -315,8 +291,3 @@ def heading_cells(meeting: Meeting, head: int, column: int) -> dict[tuple[int, i
     """The header of a meeting's column: its date as a spreadsheet counts dates, its session, its key."""
     texts = (serial_of(meeting.day), fitted(meeting.session), meeting.key)
     return {(head - 2 + index, column): text for index, text in enumerate(texts)}
-
-
-def legend() -> str:
-    """What the letters mean."""
-    return "   ".join(f"{letter} {status.replace('_', ' ')}" for status, letter in LETTERS.items())

@@ -30,8 +30,8 @@ class Comparison:
     """How a spreadsheet differs from the records: ids of records, and titles of worksheets.
 
     ``missing`` have no row, ``stale`` have other cells, ``doubled`` have several rows, ``misplaced`` are not in their
-    register as they should be; ``foreign`` rows are of no record. ``unreadable`` are registers without their header, and
-    ``unsure`` the records of these.
+    register as they should be; ``foreign`` rows are of no record. ``unreadable`` are registers without a header,
+    and ``unsure`` the records of these.
     """
 
     missing: list[str] = field(default_factory=list)

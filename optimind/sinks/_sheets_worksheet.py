@@ -16,9 +16,10 @@ from typing import Any, TypeVar
 from optimind.plugin_api import DeliveryDelayed, KnownStatuses, RecordRow, StatusChange
 from optimind.sinks._sheets_api import BadRequestError, SheetsApi
 from optimind.sinks._sheets_judging import Judge
+from optimind.sinks._sheets_letters import letter_of
 from optimind.sinks._sheets_log import LogReader
 from optimind.sinks._sheets_look import heading_requests
-from optimind.sinks._sheets_register import RegisterKey, RegisterPlan, RegisterView, letter_of
+from optimind.sinks._sheets_register import RegisterKey, RegisterPlan, RegisterView
 from optimind.sinks._sheets_table import Plan, View, column_letters, homes_of, place
 from optimind.sinks._sheets_tabs import Tabs
 
