@@ -22,6 +22,12 @@ class Judge:
         self._statuses: dict[str, str] = {}
         self._letters: dict[str, str] = {}
 
+    def forget(self, record_ids: Iterable[str]) -> None:
+        """Look into these again: they are about to be written, and then what was no change before may be one."""
+        for key in record_ids:
+            self._statuses.pop(key, None)
+            self._letters.pop(key, None)
+
     def changes(self, log: View, registers: Iterable[RegisterView], known: KnownStatuses) -> list[StatusChange]:
         """Return the changes, each record once; what stands in the log counts more than a register's letter."""
         if not self.trusts:

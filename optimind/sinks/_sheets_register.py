@@ -29,7 +29,7 @@ FIXED = ("person_id", "name", "notes")
 HEAD_ROWS = 3
 _DAY_ZERO = date(1899, 12, 30).toordinal()
 _LONGEST_TITLE = 100
-_KEY = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d) (.*)", re.DOTALL)
+_KEY = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d)(?: (.*))?", re.DOTALL)
 _FORBIDDEN = re.compile(r"[\[\]*?:/\\]")
 _KEY_ROWS = 10
 
@@ -85,14 +85,14 @@ class Meeting(NamedTuple):
         """Read the key in a column's header; None where it is none."""
         match = _KEY.fullmatch(text.strip())
         try:
-            return cls(date.fromisoformat(match[1]), match[2], match[3]) if match else None
+            return cls(date.fromisoformat(match[1]), match[2], match[3] or "") if match else None
         except ValueError:
             return None
 
     @property
     def key(self) -> str:
         """The text in the header by which its column is found."""
-        return f"{self.day.isoformat()} {self.time} {self.session.strip()}"
+        return f"{self.day.isoformat()} {self.time} {self.session.strip()}".strip()
 
     @property
     def name(self) -> tuple[date, str]:

@@ -131,6 +131,7 @@ class Workbook:
         else:
             raise self._moving()
         self._judge.trusts = False
+        self._judge.forget(record.record_id for record in records)
         self.api.write(self._blocks(planned, seen))
         last = max(planned.log.rows)
         self._log_reader().expect(max(len(seen.log.ids), last) + 1)
