@@ -10,9 +10,9 @@ in the folder that ``plugins_folder`` in config.yaml names. See docs/plugins.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, tzinfo
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, runtime_checkable
 from zoneinfo import ZoneInfo
 
@@ -35,7 +35,7 @@ from optimind.core.events import (
 )
 from optimind.core.pose import frontality_in
 from optimind.core.presentation import PadState, PadVerdict
-from optimind.core.registers import session_date
+from optimind.core.registers import record_id, session_date
 from optimind.core.timetable import CameraRole, Meeting
 from optimind.core.types import Detections, Frame, Image, Vectors
 from optimind.errors import (
@@ -70,6 +70,7 @@ __all__ = [
     "FacesCounted",
     "Frame",
     "Image",
+    "KnownStatuses",
     "LineCrossed",
     "Meeting",
     "Meetings",
@@ -89,6 +90,7 @@ __all__ = [
     "Source",
     "SourceError",
     "SourceNotFound",
+    "StatusChange",
     "TrackEnded",
     "UsageError",
     "Vectors",
@@ -98,6 +100,7 @@ __all__ = [
     "installed_model",
     "mask_url",
     "open_session",
+    "record_id",
     "session_date",
 ]
 
@@ -405,6 +408,37 @@ class RecordRow:
     embedder: str = ""
     version: int = 1
 
+    def in_zone(self, zone: tzinfo) -> Self:
+        """The same record with its times as the clocks of ``zone`` show them."""
+        return replace(
+            self,
+            first_seen_at=self.first_seen_at and self.first_seen_at.astimezone(zone),
+            last_seen_at=self.last_seen_at and self.last_seen_at.astimezone(zone),
+            starts_at=self.starts_at and self.starts_at.astimezone(zone),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusChange:
+    """A status that a person wrote where a sink keeps its rows, and that nobody else put there.
+
+    ``text`` is what was written, ``status`` what it means; None where that is no status. ``actor`` is the name that the
+    person left beside it, empty where there is none.
+    """
+
+    record_id: str
+    text: str
+    status: AttendanceStatus | None
+    actor: str = ""
+
+
+class KnownStatuses(Protocol):
+    """Says what a sink was given before."""
+
+    def __call__(self, record_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        """The statuses that may stand there because the sink put them there, by record; others are left out."""
+        ...
+
 
 @runtime_checkable
 class Sink(Protocol):
@@ -424,6 +458,19 @@ class Sink(Protocol):
         Raises :class:`DeliveryDelayed` (try all of them again later) or :class:`DeliveryRefused` (a person must act).
         """
         ...
+
+    def collect(self, rows: Sequence[RecordRow], known: KnownStatuses) -> Sequence[StatusChange]:  # noqa: ARG002 - for those who can
+        """Return what people changed where the rows went; called before a delivery of ``rows``, and now and then.
+
+        For a sink in which people may correct a status. ``known`` says what it was given earlier: whatever else stands
+        there is a person's. What is returned is taken as corrections, and the records are delivered again. Raises as
+        :meth:`deliver` does.
+        """
+        return ()
+
+    def unsettled(self) -> Collection[str]:
+        """Return which records of the last delivery may still stand somewhere with an earlier status (record_id)."""
+        return ()
 
     def close(self) -> None:
         """Release connections."""

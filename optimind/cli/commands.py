@@ -18,6 +18,7 @@ _COMMANDS = {
     "placement": "optimind.cli.placement:placement",
     "timetable": "optimind.cli.timetable:app",
     "session": "optimind.cli.session:app",
+    "sheets": "optimind.cli.sheets:app",
     "visitors": "optimind.cli.visitors:app",
     "plugins": "optimind.cli.extensions:app",
     "config": "optimind.cli.config:app",

@@ -179,7 +179,16 @@ def _not_sheets(sinks: dict[str, Any]) -> dict[str, Any]:
     return sinks
 
 
-_SHEETS_WITHOUT_A_SPREADSHEET = ("enabled", "credentials", "endpoint", "worksheet", "timeout_s")
+_SHEETS_WITHOUT_A_SPREADSHEET = (
+    "enabled",
+    "credentials",
+    "endpoint",
+    "drive_endpoint",
+    "worksheet",
+    "registers",
+    "protect",
+    "timeout_s",
+)
 """What may stand under ``sheets`` while no spreadsheet is named, and nothing is sent."""
 
 

@@ -5,11 +5,11 @@ import random
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypedDict
 
 from optimind.errors import DeliveryDelayed, DeliveryRefused, OptiMindError
+from optimind.pipeline.peoples_changes import PeoplesChanges
 from optimind.plugin_api import RecordRow, Sink
 from optimind.storage import Ledger
 
@@ -53,6 +53,7 @@ class DeliveryWorker:
     ) -> None:
         self.sink = sink
         self._ledger = ledger
+        self._people = PeoplesChanges(ledger, sink)
         self._zone = zone
         self._interval_s = interval_s
         self._first_pause_s = first_pause_s
@@ -158,13 +159,17 @@ class DeliveryWorker:
             if not is_mine:
                 return min(_IDLE_S, self._interval_s)
             due = self._ledger.outbox.due(self.sink.name, self._batch, None if everything else datetime.now(UTC))
+            if self._people.look([row for row, _ in due]):
+                due = self._ledger.outbox.due(self.sink.name, self._batch, None if everything else datetime.now(UTC))
             if not due:
                 return min(_IDLE_S, self._interval_s)
             began = time.monotonic()
+            self._people.sending([row for row, _ in due])
             try:
                 self.sink.deliver([self._local(row) for row, _ in due])
             except Exception as error:  # noqa: BLE001 - a sink is somebody's plugin: what it raises is judged there
                 return self._not_taken([row.record_id for row, _ in due], error)
+            self._people.sent([row for row, _ in due])
             self._ledger.outbox.delivered(self.sink.name, [(row.record_id, version) for row, version in due])
         self._succeeded(len(due))
         # A slow sink gets as much time to rest as it took.
@@ -214,12 +219,7 @@ class DeliveryWorker:
         self._batch = min(_BATCH, self._batch * 2)
 
     def _local(self, row: RecordRow) -> RecordRow:
-        return replace(
-            row,
-            first_seen_at=row.first_seen_at and row.first_seen_at.astimezone(self._zone),
-            last_seen_at=row.last_seen_at and row.last_seen_at.astimezone(self._zone),
-            starts_at=row.starts_at and row.starts_at.astimezone(self._zone),
-        )
+        return row.in_zone(self._zone)
 
     def _close(self) -> None:
         try:

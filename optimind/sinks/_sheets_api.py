@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 import requests
 from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
@@ -25,14 +26,19 @@ from gspread.utils import absolute_range_name
 from requests.auth import AuthBase
 
 from optimind.plugin_api import DeliveryDelayed, DeliveryRefused, OptiMindError, Secret
+from optimind.sinks._sheets_table import text_of
 
-__all__ = ["BadRequestError", "SheetsApi", "Tab"]
+__all__ = ["BadRequestError", "GoogleClient", "Overview", "SheetsApi", "Tab", "load_key"]
 
 _SCOPE = "https://www.googleapis.com/auth/spreadsheets"
 _GOOGLE = SPREADSHEETS_API_V4_BASE_URL.removesuffix("/v4/spreadsheets")
 _KEY_FIELDS = ("client_email", "private_key", "token_uri")
 _NEW_KEY = "make a JSON key for the service account in the Google Cloud console (docs/sheets.md) and put it there"
 _LONGEST_WAIT_S = 3600.0
+_LONGEST_ADDRESS = 6000
+_OVERVIEW = (
+    "properties(locale,timeZone),sheets(properties,protectedRanges,conditionalFormats,charts(chartId,spec(title)))"
+)
 
 
 class BadRequestError(DeliveryRefused):
@@ -48,41 +54,65 @@ class Tab:
     columns: int
 
 
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A spreadsheet: its settings, its worksheets by title, and what Google says of each (``details``)."""
+
+    locale: str
+    time_zone: str
+    tabs: dict[str, Tab]
+    details: dict[str, dict[str, Any]]
+
+
 class SheetsApi:
     """One spreadsheet. Each method is one request, and raises DeliveryDelayed or DeliveryRefused."""
 
     def __init__(self, spreadsheet: str, credentials: Secret, endpoint: str, timeout_s: float) -> None:
         """Read the key; nothing is sent yet. Raises :class:`DeliveryRefused` where it is missing or no key."""
-        key = _load_key(credentials)
+        key = load_key(credentials)
         self.spreadsheet = spreadsheet
         self.email = str(key.service_account_email)
-        self._client = _Client(key, endpoint, timeout_s)
+        self._client = GoogleClient(key, endpoint, timeout_s)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
-    def tabs(self) -> dict[str, Tab]:
-        """Return the spreadsheet's worksheets by title."""
+    def overview(self) -> "Overview":
+        """Return the spreadsheet's worksheets and settings."""
         with self._explained():
-            found = self._client.fetch_sheet_metadata(self.spreadsheet)
-            return {sheet["properties"]["title"]: _tab_of(sheet["properties"]) for sheet in found["sheets"]}
+            found = self._client.fetch_sheet_metadata(self.spreadsheet, {"fields": _OVERVIEW})
+            sheets = {sheet["properties"]["title"]: sheet for sheet in found["sheets"]}
+            tabs = {title: _tab_of(sheet["properties"]) for title, sheet in sheets.items()}
+            properties = found.get("properties", {})
+            return Overview(str(properties.get("locale", "")), str(properties.get("timeZone", "")), tabs, sheets)
 
-    def read(self, title: str, ranges: Sequence[str]) -> list[list[list[str]]]:
-        """Return the texts of each range (A1 notation) of ``title``, as rows; trailing blanks are left out."""
-        with self._explained():
-            names = [absolute_range_name(title, cells) for cells in ranges]
-            answer = self._client.values_batch_get(self.spreadsheet, names)
-            parts = [part.get("values", []) for part in answer["valueRanges"]]
-            return [[[str(cell) for cell in row] for row in part] for part in parts]
+    def read(self, ranges: Sequence[tuple[str, str]]) -> list[list[list[str]]]:
+        """Return the texts of each range (title and A1 notation), as rows; trailing blanks are left out.
 
-    def write(self, title: str, blocks: Sequence[tuple[str, list[list[Any]]]]) -> None:
-        """Write blocks of rows, each into its range (A1 notation); None leaves a cell as it is.
+        Numbers are texts that do not depend on the spreadsheet's locale. One request, unless the ranges' names are too
+        long for one address.
+        """
+        found: list[list[list[str]]] = []
+        for names in _addresses([absolute_range_name(title, cells) for title, cells in ranges]):
+            with self._explained():
+                options: dict[str, Any] = {"valueRenderOption": "UNFORMATTED_VALUE"}
+                answer = self._client.values_batch_get(self.spreadsheet, names, options)
+                parts = [part.get("values", []) for part in answer["valueRanges"]]
+                found += [[[text_of(cell) for cell in row] for row in part] for part in parts]
+        if len(found) != len(ranges):
+            raise DeliveryDelayed(
+                "Google Sheets left ranges out of its answer", mend="the rows wait and are sent later"
+            )
+        return found
+
+    def write(self, blocks: Sequence[tuple[str, str, list[list[Any]]]]) -> None:
+        """Write blocks of rows, each into its range (title and A1 notation); None leaves a cell as it is. One request.
 
         RAW: a text stays that text, whatever it starts with, so nobody's name is a formula.
         """
         with self._explained():
-            data = [{"range": absolute_range_name(title, cells), "values": rows} for cells, rows in blocks]
+            data = [{"range": absolute_range_name(title, cells), "values": rows} for title, cells, rows in blocks]
             self._client.values_batch_update(self.spreadsheet, {"valueInputOption": "RAW", "data": data})
 
     def change(self, *requests_: dict[str, Any]) -> None:
@@ -130,6 +160,9 @@ class SheetsApi:
             what, mend = f"{where} does not exist", "correct sheets: spreadsheet: (the long part of its address)"
         elif status == 401:
             what, mend = f"Google does not accept the service account {self.email}", _NEW_KEY
+        elif "above the limit of" in said:
+            mend = "delete worksheets, rows or columns that nobody needs, or begin a new spreadsheet (docs/sheets.md)"
+            raise BadRequestError(f"{where} is full: it holds 10 million cells ({said})", mend=mend) from error
         else:
             mend = f"make it a Google spreadsheet (no Excel file), unprotected and not full, shared with {self.email}"
             raise BadRequestError(f"{where} did not take the rows ({said})", mend=mend) from error
@@ -174,7 +207,7 @@ class _TokenAuth(AuthBase):
         self._session.close()
 
 
-class _Client(HTTPClient):
+class GoogleClient(HTTPClient):
     """gspread's client with another base URL, and one more try when a token is refused before its time."""
 
     def __init__(self, credentials: Credentials, endpoint: str, timeout_s: float) -> None:
@@ -200,7 +233,8 @@ class _Client(HTTPClient):
         self._tokens.close()
 
 
-def _load_key(secret: Secret) -> Credentials:
+def load_key(secret: Secret) -> Credentials:
+    """Read a service account's key. Raises :class:`DeliveryRefused` where it is missing or no key."""
     where = secret.describe()
     try:
         info = json.loads(secret.reveal())
@@ -224,6 +258,20 @@ def _load_key(secret: Secret) -> Credentials:
 def _tab_of(properties: dict[str, Any]) -> Tab:
     grid = properties.get("gridProperties", {})
     return Tab(int(properties["sheetId"]), int(grid.get("rowCount", 0)), int(grid.get("columnCount", 0)))
+
+
+def _addresses(names: Sequence[str]) -> Iterator[list[str]]:
+    """Split ``names`` where the address that asks for them would become too long."""
+    some: list[str] = []
+    length = 0
+    for name in names:
+        size = len("&ranges=") + len(quote(name))
+        if some and length + size > _LONGEST_ADDRESS:
+            yield some
+            some, length = [], 0
+        some.append(name)
+        length += size
+    yield some
 
 
 def _retry_after_s(header: str | None) -> float | None:

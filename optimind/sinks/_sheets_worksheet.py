@@ -1,161 +1,277 @@
-"""Brings records into one worksheet: read where everything is, write in one request, read back.
+"""Brings records into a spreadsheet: read where everything is, write in one request, read back.
 
 Nothing about rows is remembered between deliveries, for people sort and insert at any time. They may also do it between
 the read and the write, and another machine may choose the same free row; Google has no condition for a write, so what
 was written is read back. When it is not where it should be, the delivery is asked for again, together with the records
-that were overwritten.
+that were overwritten. The log and the registers of the records share each of the three requests.
 """
 
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from optimind.plugin_api import DeliveryDelayed, DeliveryRefused, RecordRow
-from optimind.sinks._sheets_api import BadRequestError, SheetsApi, Tab
-from optimind.sinks._sheets_table import COLUMNS, KEY, Plan, View, column_letters, find_columns, place, range_of
+from optimind.plugin_api import DeliveryDelayed, KnownStatuses, RecordRow, StatusChange
+from optimind.sinks._sheets_api import BadRequestError, SheetsApi
+from optimind.sinks._sheets_judging import Judge
+from optimind.sinks._sheets_letters import letter_of
+from optimind.sinks._sheets_log import LogReader
+from optimind.sinks._sheets_look import heading_requests
+from optimind.sinks._sheets_register import RegisterKey, RegisterPlan, RegisterView
+from optimind.sinks._sheets_table import Plan, View, column_letters, homes_of, place
+from optimind.sinks._sheets_tabs import Tabs
 
-__all__ = ["Worksheet"]
+__all__ = ["Seen", "Workbook"]
 
 log = logging.getLogger(__name__)
 
-_ROWS_AT_ONCE = 500
-"""How many rows are added when the grid is full."""
-_FIRST_ROWS = 1000
 _LOOKS = 5
 _SETTLE_S = 2.0
 """How long after new rows were added they are read back: longer than others take between their read and their write."""
+_FRESH_S = 2.0
+_Result = TypeVar("_Result")
 
 
-class Worksheet:
-    """The worksheet ``title``, made with its header where it is missing. Used by one thread."""
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was read: the log, and registers."""
 
-    def __init__(self, api: SheetsApi, title: str) -> None:
-        self._api = api
-        self._title = title
-        self._tab: Tab | None = None
-        # Where the id column and the end of the table were last time: a guess that saves a request, checked each time.
-        self._key_column = 0
-        self._tail: int | None = None
+    log: View
+    registers: dict[RegisterKey, RegisterView]
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """What is written into the log and the registers, and the records of each register."""
+
+    log: Plan
+    registers: list[RegisterPlan]
+    records: dict[RegisterKey, list[RecordRow]]
+
+
+class Workbook:
+    """The worksheets of one spreadsheet, made with their headers where they are missing. Used by one thread."""
+
+    def __init__(self, api: SheetsApi, tabs: Tabs, *, registers: bool) -> None:
+        self.api = api
+        self.tabs = tabs
+        self._registers = registers
+        self._reader: LogReader | None = None
+        self._judge = Judge()
+        self._known_registers: set[RegisterKey] = set()
+        self.unsettled: frozenset[str] = frozenset()
+        self._fresh: tuple[float, Seen] | None = None
+        self._complained: set[str] = set()
         self._torn: frozenset[int] = frozenset()
-        self._lost: frozenset[str] = frozenset()
+        self._homes: dict[str, tuple[int, str]] = {}
 
     def close(self) -> None:
         """Close the connections."""
-        self._api.close()
+        self.api.close()
 
     def prepare(self) -> None:
-        """Make sure that the worksheet and its header are there."""
-        self._look(self._opened())
+        """Make sure that the log and its header are there."""
+        self._again(lambda: self._ensured({}))
 
     def deliver(self, records: Sequence[RecordRow]) -> None:
-        """Write ``records``, each to the row with its id or to a new one."""
+        """Write ``records``, each to the row with its id or to a new one, and its letter into its register."""
+        self._again(lambda: self._deliver(records))
+
+    def collect(self, records: Sequence[RecordRow], known: KnownStatuses) -> list[StatusChange]:
+        """Return what people changed in the log, and in the registers of ``records`` and of earlier ones."""
+        return self._again(lambda: self._collect(records, known))
+
+    def look(self, keys: Iterable[RegisterKey], *, mend: bool = True) -> Seen:
+        """Read the log, which must be there, and those of the registers ``keys`` that are there.
+
+        Without ``mend`` nothing is written, and a log that lacks columns counts as empty.
+        """
+        return self._again(lambda: self._look([key for key in keys if self.tabs.has_register(key)], mend=mend))
+
+    def keys_of(self, records: Iterable[RecordRow]) -> dict[RegisterKey, list[RecordRow]]:
+        """The records of each register."""
+        found: dict[RegisterKey, list[RecordRow]] = {}
+        if self._registers:
+            for record in records:
+                key = RegisterKey.of(record)
+                if key is not None:
+                    found.setdefault(key, []).append(record)
+        return found
+
+    def _again(self, work: Callable[[], _Result]) -> _Result:
         try:
-            self._deliver(records)
+            return work()
         except BadRequestError:
-            # Somebody may have deleted, renamed or shrunk the worksheet since it was opened, or made it meanwhile.
-            self._tab = None
-            self._deliver(records)
+            # Somebody may have deleted, renamed or shrunk a worksheet since it was opened, or made it meanwhile.
+            self._forget()
+            return work()
+
+    def _forget(self) -> None:
+        self.tabs.forget()
+        self._reader, self._fresh = None, None
+
+    def _collect(self, records: Sequence[RecordRow], known: KnownStatuses) -> list[StatusChange]:
+        if not self.tabs.has_log:
+            return []
+        keys = {*self.keys_of(records), *self._known_registers}
+        seen = self._look([key for key in keys if self.tabs.has_register(key)], mend=False)
+        self._fresh = (time.monotonic(), seen) if seen.log.ids else None
+        return self._judge.changes(seen.log, seen.registers.values(), known)
 
     def _deliver(self, records: Sequence[RecordRow]) -> None:
-        tab = self._opened()
-        before = self._look(tab)
-        plan = place(records, before, self._torn, self._lost)
-        last = max(plan.rows)
-        if last > tab.rows:
-            tab = self._grown(last)
-        self._api.write(self._title, plan.blocks(before.columns))
-        self._tail = max(len(before.ids), last) + 1
-        if last >= len(before.ids):
+        groups = self.keys_of(records)
+        seen = self._ensured(groups)
+        for _ in range(_LOOKS):
+            planned = self._planned(records, groups, seen)
+            if not self._put_in_order(seen, groups) and not self.tabs.grow(self._sizes(planned)):
+                break
+            seen = self._look(groups)
+        else:
+            raise self._moving()
+        self._judge.trusts = False
+        self._judge.forget(record.record_id for record in records)
+        self.api.write(self._blocks(planned, seen))
+        last = max(planned.log.rows)
+        self._log_reader().expect(max(len(seen.log.ids), last) + 1)
+        if last >= len(seen.log.ids):
             # Another machine that looked for a free row before this write may still write to the same one.
             time.sleep(_SETTLE_S)
-        self._verify(tab, before, plan)
+        self._verify(seen, planned)
+        self._known_registers.update(groups)
+        # In a register without its header an older letter may stand, and be found once the header is put back.
+        skipped = [group for key, group in groups.items() if not seen.registers[key].is_readable]
+        self.unsettled = frozenset(record.record_id for group in skipped for record in group)
 
-    def _opened(self) -> Tab:
-        if self._tab is None:
-            self._tail = None
-            tabs = self._api.tabs()
-            # Google knows no two worksheets whose titles differ in case alone.
-            self._title = next((title for title in tabs if title.casefold() == self._title.casefold()), self._title)
-            if self._title not in tabs:
-                grid = {"rowCount": _FIRST_ROWS, "columnCount": len(COLUMNS), "frozenRowCount": 1}
-                self._api.change({"addSheet": {"properties": {"title": self._title, "gridProperties": grid}}})
-                log.info("made the worksheet %r in the spreadsheet %s", self._title, self._api.spreadsheet)
-                tabs = self._api.tabs()
-            self._tab = tabs[self._title]
-        return self._tab
+    def _ensured(self, groups: Iterable[RegisterKey]) -> Seen:
+        """What is there, after what was missing was made: read a moment ago, or now."""
+        fresh, self._fresh = self._fresh, None
+        if self.tabs.ensure(groups):
+            self._reader = None
+        elif fresh is not None and time.monotonic() - fresh[0] < _FRESH_S and set(groups) <= set(fresh[1].registers):
+            return fresh[1]
+        return self._look(groups)
 
-    def _look(self, tab: Tab) -> View:
-        """Read header, record ids and what stands below them: one request, more when something has moved."""
+    def _look(self, keys: Iterable[RegisterKey], *, mend: bool = True) -> Seen:
+        """One request, more when something has moved. Without ``mend`` a log that lacks columns counts as empty."""
+        keys = list(keys)
         for _ in range(_LOOKS):
-            key, tail = column_letters(self._key_column), self._tail
-            ranges = ["A1:1", f"{key}1:{key}"]
-            if tail is not None and tail <= tab.rows:
-                ranges.append(f"A{tail}:{column_letters(max(tab.columns, 1) - 1)}")
-            header, ids, *below = self._api.read(self._title, ranges)
-            columns = find_columns(header[0] if header else [])
-            if len(columns) < len(COLUMNS):
-                self._write_header(tab, columns)
-                tab = self._opened()
-            elif columns[KEY] != self._key_column:
-                self._key_column = columns[KEY]
-            elif tail is None or tail > _end_of(ids) + 1:
-                self._tail = _end_of(ids) + 1
-            else:
-                used = max(_end_of(ids), tail - 1 + _end_of(below[0] if below else []))
-                return View(columns, [row[0].strip() if row else "" for row in ids], used)
-        raise DeliveryDelayed(
-            f"the worksheet {self._title!r} changed while it was read", mend="the rows wait and are sent later"
-        )
+            reader = self._log_reader()
+            tab = self.tabs.tab(reader.title)
+            wanted = reader.ranges(tab)
+            titles = {key: self.tabs.register_title(key) for key in keys}
+            registers = [(title, f"A1:{column_letters(self.tabs.tab(title).columns - 1)}") for title in titles.values()]
+            parts = self.api.read([*wanted, *registers])
+            view = reader.view(parts[: len(wanted)])
+            if isinstance(view, dict) and not mend:
+                view = View(view, [], 0)
+            if isinstance(view, View):
+                lines = parts[len(wanted) :]
+                found = {key: RegisterView.of(key, titles[key], part) for key, part in zip(keys, lines, strict=True)}
+                self._complain(found.values())
+                return Seen(view, found)
+            if view is not None:
+                start, missing = reader.header_for(self.api, tab, view)
+                self.tabs.grow({reader.title: (1, start + len(missing))})
+                self.api.write([reader.heading(start, missing)])
+        raise self._moving()
 
-    def _write_header(self, tab: Tab, columns: dict[str, int]) -> None:
-        """Write what is missing of the header, right of all that stands there. Refuses somebody else's worksheet."""
-        everything = self._api.read(self._title, [f"A1:{column_letters(max(tab.columns, 1) - 1)}"])[0]
-        if KEY not in columns and any(any(row) for row in everything):
-            raise DeliveryRefused(
-                f"the first row of the worksheet {self._title!r} of the spreadsheet {self._api.spreadsheet} has no "
-                f"column {KEY!r}, so nothing was written",
-                mend=f"put the first row back ({', '.join(COLUMNS)}), or name another worksheet in sheets: worksheet:",
-            )
-        missing = [name for name in COLUMNS if name not in columns]
-        start = max((len(row) for row in everything), default=0)
-        if start + len(missing) > tab.columns:
-            self._append(tab, "COLUMNS", start + len(missing) - tab.columns)
-        self._api.write(self._title, [(range_of(1, start, 1, len(missing)), [missing])])
-        self._tab = None
+    def _planned(
+        self, records: Sequence[RecordRow], groups: dict[RegisterKey, list[RecordRow]], seen: Seen
+    ) -> _Planned:
+        plans = [
+            RegisterPlan.of(seen.registers[key], group)
+            for key, group in groups.items()
+            if seen.registers[key].is_readable
+        ]
+        return _Planned(place(records, seen.log, self._torn, self._homes), plans, groups)
 
-    def _grown(self, last: int) -> Tab:
-        # The size may have changed since it was read: rows are added to what is there now.
-        self._tab = None
-        tail = self._tail
-        tab = self._opened()
-        self._tail = tail
-        if last > tab.rows:
-            self._append(tab, "ROWS", last - tab.rows + _ROWS_AT_ONCE)
-            self._tab = None
-            tab = self._opened()
-        return tab
+    def _put_in_order(self, seen: Seen, groups: dict[RegisterKey, list[RecordRow]]) -> bool:
+        """Make columns for meetings that were before others which have one; whether any were made."""
+        requests = []
+        for key, group in groups.items():
+            view = seen.registers[key]
+            early = view.early(group) if view.is_readable else []
+            # From the right to the left, so that no column moves before it is used.
+            for column, meeting in sorted(early, reverse=True):
+                requests += heading_requests(self.tabs.tab(view.title).sheet_id, meeting, view.head, column)
+        if requests:
+            self.api.change(*requests)
+            self.tabs.forget()
+        return bool(requests)
 
-    def _append(self, tab: Tab, dimension: str, length: int) -> None:
-        self._api.change({"appendDimension": {"sheetId": tab.sheet_id, "dimension": dimension, "length": length}})
+    def _sizes(self, planned: _Planned) -> dict[str, tuple[int, int]]:
+        found = {plan.view.title: plan.size for plan in planned.registers}
+        return {**found, self._log_reader().title: (max(planned.log.rows), 1)}
 
-    def _verify(self, tab: Tab, before: View, plan: Plan) -> None:
+    def _blocks(self, planned: _Planned, seen: Seen) -> list[tuple[str, str, list[list[Any]]]]:
+        title = self._log_reader().title
+        found = [(title, cells, rows) for cells, rows in planned.log.blocks(seen.log)]
+        return found + [(plan.view.title, *block) for plan in planned.registers for block in plan.blocks()]
+
+    def _verify(self, before: Seen, planned: _Planned) -> None:
         """Read back. Raises DeliveryDelayed where the sheet was rearranged meanwhile, naming what was overwritten."""
-        after = self._look(tab)
-        counts = Counter(text for text in after.ids[1:] if text)
-        written = {record.record_id for record in plan.rows.values()}
-        missing = (set(before.rows_of()) | written) - set(counts)
+        after = self._look(planned.records)
+        counts = Counter(text for text in after.log.ids[1:] if text)
+        written = {record.record_id for record in planned.log.rows.values()}
+        wrong = _wrong_statuses(before.log, after.log, planned.log) | _wrong_letters(after, planned)
+        missing = ((set(before.log.rows_of()) | written) - set(counts)) | wrong
         if not missing and all(counts[key] == 1 for key in written):
-            self._torn, self._lost = frozenset(), frozenset()
+            self._torn, self._homes = frozenset(), {}
+            self._judge.trusts = True
             return
-        self._torn, self._lost = frozenset(plan.rows), frozenset(missing)
+        self._torn = frozenset(planned.log.rows)
+        self._homes = homes_of(before.log, after.log, self._torn, missing)
         raise DeliveryDelayed(
-            f"the worksheet {self._title!r} was rearranged while {len(written)} rows were written",
+            f"the worksheet {self._log_reader().title!r} was rearranged while {len(written)} rows were written",
             mend="they are written again, with what was overwritten",
             missing=tuple(sorted(missing)),
         )
 
+    def _log_reader(self) -> LogReader:
+        if self._reader is None or self._reader.title != self.tabs.log:
+            self._reader = LogReader(self.tabs.log)
+        return self._reader
 
-def _end_of(rows: Sequence[Sequence[str]]) -> int:
-    """The number (from 1) of the last row in which something stands; 0 where nothing does."""
-    return max((number for number, row in enumerate(rows, 1) if any(row)), default=0)
+    def _complain(self, views: Iterable[RegisterView]) -> None:
+        """Say once of a register that its header is gone; the log is written nevertheless."""
+        bad = {view.title for view in views if not view.is_readable}
+        for title in bad - self._complained:
+            log.warning(
+                "the worksheet %r has no row with person_id, name and notes, so it is left alone; put it back as the "
+                "third row, or delete the worksheet, and then: optimind sheets sync",
+                title,
+            )
+        self._complained |= bad
+
+    def _moving(self) -> DeliveryDelayed:
+        title = self._log_reader().title
+        return DeliveryDelayed(
+            f"the worksheet {title!r} changed while it was read", mend="the rows wait and are sent later"
+        )
+
+
+def _wrong_statuses(before: View, after: View, plan: Plan) -> set[str]:
+    """Records whose status was written and is not there, as after a column was moved."""
+    rows = dict(after.told())
+    return {
+        record.record_id
+        for row, record in plan.rows.items()
+        if not plan.leaves_status(row, before)
+        and record.record_id in rows
+        and after.status_in(rows[record.record_id]) != record.status
+    }
+
+
+def _wrong_letters(after: Seen, planned: _Planned) -> set[str]:
+    """Records whose letter is not in its register, and those whose cells were written instead."""
+    found: set[str] = set()
+    for plan in planned.registers:
+        key = plan.view.key
+        view, records = after.registers[key], planned.records[key]
+        wrong = {each.record_id for each in records if view.stands(each) != {letter_of(each.status)}}
+        found |= wrong
+        if wrong:
+            found |= plan.hit(view)
+    return found

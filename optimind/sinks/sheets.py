@@ -1,16 +1,20 @@
-"""Google Sheets: one row a record, found again by its record_id. See docs/sheets.md."""
+"""Google Sheets: a log, registers and a summary; rows are found again by their record_id. See docs/sheets.md."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from optimind.plugin_api import DeliveryRefused, RecordRow, Secret, Settings, Sink
+from optimind.plugin_api import DeliveryRefused, KnownStatuses, RecordRow, Secret, Settings, Sink, StatusChange
 
 if TYPE_CHECKING:
-    from optimind.sinks._sheets_worksheet import Worksheet
+    from optimind.sinks._sheets_setup import Comparison, SetUp
+    from optimind.sinks._sheets_sharing import Sharing
+    from optimind.sinks._sheets_worksheet import Workbook
 
 __all__ = ["SheetsSettings", "SheetsSink"]
 
@@ -42,19 +46,25 @@ class SheetsSettings(Settings):
     spreadsheet: Annotated[str, AfterValidator(_spreadsheet_id)]
     credentials: Secret
     endpoint: Annotated[str, AfterValidator(_base_url)] = "https://sheets.googleapis.com"
-    worksheet: str = Field(default="Attendance", min_length=1, max_length=100)
+    drive_endpoint: Annotated[str, AfterValidator(_base_url)] = "https://www.googleapis.com"
+    worksheet: str = Field(default="Log", min_length=1, max_length=100)
+    registers: bool = True
+    protect: bool = True
     timeout_s: float = Field(default=20.0, gt=0, le=300, allow_inf_nan=False)
 
 
 class SheetsSink(Sink):
-    """Keeps one worksheet equal to the records it is given, whatever people sort, insert or add there meanwhile."""
+    """Keeps a spreadsheet equal to the records it is given, whatever people sort, insert or add there meanwhile.
+
+    A log of all records, a register for each class and month, and a summary.
+    """
 
     name: ClassVar[str] = "sheets"
     settings_type: ClassVar[type[Settings]] = SheetsSettings
 
     def __init__(self, settings: SheetsSettings) -> None:
-        self._settings = settings
-        self._worksheet: Worksheet | None = None
+        self.settings = settings
+        self._book: Workbook | None = None
 
     @classmethod
     def create(cls, settings: SheetsSettings) -> Self:
@@ -63,39 +73,87 @@ class SheetsSink(Sink):
 
     def deliver(self, rows: Sequence[RecordRow]) -> None:
         """Write ``rows`` and read back that they stand there. Raises DeliveryDelayed or DeliveryRefused."""
-        if not rows:
-            return
-        try:
-            self._opened().deliver(rows)
-        except DeliveryRefused:
-            # A person will act on it, perhaps by another key: begin anew.
-            self.close()
-            raise
+        if rows:
+            with self._opened() as book:
+                book.deliver(rows)
+
+    def collect(self, rows: Sequence[RecordRow], known: KnownStatuses) -> Sequence[StatusChange]:
+        """Return what people changed in the log's column ``status`` and in letters of registers.
+
+        Looked into are the registers of ``rows`` and of what was delivered before; what is read serves the delivery
+        that follows. Nothing is made or written. Raises DeliveryDelayed or DeliveryRefused.
+        """
+        with self._opened() as book:
+            return book.collect(rows, known)
+
+    def unsettled(self) -> Collection[str]:
+        """Return the records of the last delivery whose register could not be written, as its header is gone."""
+        return frozenset() if self._book is None else self._book.unsettled
+
+    def set_up(self, classes: Sequence[tuple[str, date]]) -> "SetUp":
+        """Make all worksheets with their look, also the registers of ``classes`` (class, and any day of the month)."""
+        from optimind.sinks._sheets_register import RegisterKey  # noqa: PLC0415 - see _opened
+        from optimind.sinks._sheets_setup import set_up  # noqa: PLC0415 - see _opened
+
+        keys = [RegisterKey(name, day.replace(day=1)) for name, day in classes] if self.settings.registers else []
+        with self._opened() as book:
+            return set_up(book, list(dict.fromkeys(keys)), protect=self.settings.protect)
+
+    def compare(self, rows: Sequence[RecordRow], waiting: frozenset[str]) -> "Comparison":
+        """Say how the worksheets differ from ``rows``, which are all records. Those ``waiting`` are left out."""
+        from optimind.sinks._sheets_setup import compare  # noqa: PLC0415 - see _opened
+
+        with self._opened() as book:
+            return compare(book, rows, waiting)
+
+    def refresh(self) -> None:
+        """Let the summary read the log's columns where they stand now."""
+        from optimind.sinks._sheets_setup import refresh  # noqa: PLC0415 - see _opened
+
+        with self._opened() as book:
+            refresh(book)
+
+    def sharing(self) -> "Sharing":
+        """Return what tells and changes who may see the spreadsheet. Raises DeliveryRefused."""
+        from optimind.sinks._sheets_sharing import Sharing  # noqa: PLC0415 - see _opened
+
+        settings = self.settings
+        return Sharing(settings.spreadsheet, settings.credentials, settings.drive_endpoint, settings.timeout_s)
 
     def check(self) -> None:
-        """Make sure that the worksheet and its header are there, creating what is missing, as for a status check.
+        """Make sure that the log and its header are there, creating what is missing, as for a status check.
 
         Raises DeliveryDelayed (not now) or DeliveryRefused (a person must act). Where both exist, only the right to
         read is proved: a share as Viewer is noticed when the first row is written.
         """
         try:
-            self._opened().prepare()
+            with self._opened() as book:
+                book.prepare()
         finally:
             self.close()
 
     def close(self) -> None:
         """Close the connections; the next delivery opens new ones."""
-        if self._worksheet is not None:
-            self._worksheet.close()
-            self._worksheet = None
+        if self._book is not None:
+            self._book.close()
+            self._book = None
 
-    def _opened(self) -> "Worksheet":
-        if self._worksheet is None:
+    @contextmanager
+    def _opened(self) -> Iterator["Workbook"]:
+        if self._book is None:
             # Imported here: gspread and google-auth take a while to load, and most commands send nothing.
             from optimind.sinks._sheets_api import SheetsApi  # noqa: PLC0415 - see above
-            from optimind.sinks._sheets_worksheet import Worksheet  # noqa: PLC0415 - see above
+            from optimind.sinks._sheets_tabs import Tabs  # noqa: PLC0415 - see above
+            from optimind.sinks._sheets_worksheet import Workbook  # noqa: PLC0415 - see above
 
-            settings = self._settings
+            settings = self.settings
             api = SheetsApi(settings.spreadsheet, settings.credentials, settings.endpoint, settings.timeout_s)
-            self._worksheet = Worksheet(api, settings.worksheet)
-        return self._worksheet
+            is_named = "worksheet" in settings.model_fields_set
+            tabs = Tabs(api, settings.worksheet, is_named=is_named, protect=settings.protect)
+            self._book = Workbook(api, tabs, registers=settings.registers)
+        try:
+            yield self._book
+        except DeliveryRefused:
+            # A person will act on it, perhaps by another key: begin anew.
+            self.close()
+            raise

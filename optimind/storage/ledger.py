@@ -25,6 +25,7 @@ from optimind.storage.outbox import Outbox, as_row
 from optimind.storage.record_shots import RecordShots
 from optimind.storage.recording import keep, redecide, settle
 from optimind.storage.school import School
+from optimind.storage.sheet_cells import SheetCells
 from optimind.storage.tables import Record, StoredSighting
 from optimind.storage.text import storable
 
@@ -66,7 +67,7 @@ class Ledger:
     """The records of all sessions, the evidence behind them, each sink's outbox; safe to use from many threads.
 
     ``school`` is what is known of classes and sessions, ``shots`` are the records' best pictures, ``audit`` is the log
-    of all decisions and corrections.
+    of all decisions and corrections, ``cells`` what stands in sinks in which people may change a status.
 
     Every method raises :class:`StorageError` when the database fails. The transaction is then undone as a whole and the
     object stays usable: once the disk has room again, the same call succeeds.
@@ -83,6 +84,7 @@ class Ledger:
         self.school = School(self._database, clock)
         self.shots = RecordShots(self._database, clock)
         self.audit = AuditLog(self._database, clock)
+        self.cells = SheetCells(self._database)
 
     def __enter__(self) -> Self:
         return self

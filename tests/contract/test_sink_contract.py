@@ -49,7 +49,7 @@ class TestSheetsSink(SinkContract):
         return self.sinks[-1]
 
     def held(self, sink: Sink) -> Mapping[str, str]:
-        if "Attendance" not in self.server.sheets:
+        if "Log" not in self.server.sheets:
             return {}
         records = self.server.sheet.records()
         found = {str(record["record_id"]): str(record["name"]) for record in records}

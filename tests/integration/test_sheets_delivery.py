@@ -98,7 +98,7 @@ def test_a_run_that_ends_offline_is_caught_up_by_the_next(
         ledger.record_many([make_mark(str(number)) for number in range(5)], ["sheets"])
         assert not worker.flush(0.3)
         worker.stop()
-    assert "Attendance" not in server.sheets
+    assert "Log" not in server.sheets
     assert start(ledger).flush(SOON_S)
     assert_equal(server, ledger)
 
@@ -122,7 +122,7 @@ def test_a_bad_day(server: SheetsServer, ledger: Ledger, start: Callable[..., De
             server.faults.append(Fault(**{**vars(fault), "path": path}))
             mark = make_mark(str((round_number * 5 + number) % 12), last_s=10 * round_number + number)
             ledger.record(mark, ["sheets"])
-            if number % 3 == 0 and "Attendance" in server.sheets:
+            if number % 3 == 0 and "Log" in server.sheets:
                 with server.lock:
                     header, *lines = server.sheet.lines() or [[]]
                     server.sheet.fill([header, *lines[::-1]] if header else [])

@@ -12,7 +12,7 @@ from sheets_rows import expected, names, rows
 from sheets_server import Cell, Fault, Formula, Sheet, SheetsServer
 
 from optimind.errors import DeliveryDelayed, DeliveryRefused
-from optimind.sinks._sheets_table import COLUMNS
+from optimind.sinks._sheets_table import HEADER as COLUMNS
 from optimind.sinks.sheets import SheetsSink
 from optimind.testing.sinks import make_row
 
@@ -29,8 +29,8 @@ def test_the_first_delivery_makes_worksheet_header_and_row(server: SheetsServer,
     assert header == HEADER
     assert first == [
         "r1", "2026-09-01", "maths", "p-r1", "Name r1", "present", "2026-09-01T08:00:00+00:00",
-        "2026-09-01T08:45:00+00:00", 2650.5, "room-101", 0.83, 0.21, "camera",
-    ]  # fmt: skip
+        "2026-09-01T08:45:00+00:00", 2650.5, "room-101", 0.83, 0.21, "camera", "", "", "", "",
+    ][: len(first)]  # fmt: skip
     assert server.sheets["Sheet1"].cells == {}
 
 
@@ -50,16 +50,38 @@ def test_the_token_is_asked_for_with_the_least_scope_and_kept(server: SheetsServ
     assert server.requests.count("POST /token") == 1
 
 
-@pytest.mark.parametrize("title", ["Attendance", "Class 7'b", "Teilnahme ÄÖ 王", "A1"])
+@pytest.mark.parametrize("title", ["Log", "Class 7'b", "Teilnahme ÄÖ 王", "A1"])
 def test_any_title(server: SheetsServer, make_sink: Callable[..., SheetsSink], title: str) -> None:
     make_sink(worksheet=title).deliver(rows("r1"))
     assert names(server, title) == expected("r1")
 
 
 def test_a_title_is_the_same_in_any_case(server: SheetsServer, make_sink: Callable[..., SheetsSink]) -> None:
-    server.sheets["ATTENDANCE"] = Sheet("ATTENDANCE", 5)
+    server.sheets["LOG"] = Sheet("LOG", 5)
     make_sink().deliver(rows("r1"))
-    assert names(server, "ATTENDANCE") == expected("r1")
+    assert names(server, "LOG") == expected("r1")
+
+
+def test_the_worksheet_of_an_older_version_is_used_on(
+    server: SheetsServer, make_sink: Callable[..., SheetsSink]
+) -> None:
+    server.sheets["Attendance"] = old = Sheet("Attendance", 5)
+    old.fill([HEADER[:13]])
+    make_sink().deliver(rows("r1"))
+    assert "Log" not in server.sheets
+    assert names(server, "Attendance") == expected("r1")
+    assert server.sheets["Attendance"].lines()[0] == HEADER
+    make_sink(worksheet="Log").deliver(rows("r2"))
+    assert names(server, "Log") == expected("r2")
+
+
+def test_a_worksheet_that_only_has_the_old_title_is_not(
+    server: SheetsServer, make_sink: Callable[..., SheetsSink]
+) -> None:
+    server.sheets["Attendance"] = Sheet("Attendance", 5)
+    server.sheets["Attendance"].fill([["our own list"]])
+    make_sink().deliver(rows("r1"))
+    assert names(server, "Log") == expected("r1")
 
 
 def test_names_are_never_formulas(server: SheetsServer, sink: SheetsSink) -> None:
@@ -71,7 +93,7 @@ def test_names_are_never_formulas(server: SheetsServer, sink: SheetsSink) -> Non
 
 def test_the_server_would_show_an_injected_formula(server: SheetsServer, sink: SheetsSink) -> None:
     sink.deliver(rows("r1"))
-    data = [{"range": "'Attendance'!E2", "values": [["=1+1"]]}]
+    data = [{"range": "'Log'!E2", "values": [["=1+1"]]}]
     server._write({"valueInputOption": "USER_ENTERED", "data": data})
     assert server.sheet.records()[0]["name"] == Formula("=1+1")
 
@@ -86,7 +108,7 @@ def test_the_grid_grows(server: SheetsServer, sink: SheetsSink) -> None:
 
 
 def test_a_narrow_worksheet_grows(server: SheetsServer, sink: SheetsSink) -> None:
-    server.sheets["Attendance"] = Sheet("Attendance", 5, rows=3, columns=2)
+    server.sheets["Log"] = Sheet("Log", 5, rows=3, columns=2)
     sink.deliver(rows("a", "b", "c"))
     assert names(server) == expected("a", "b", "c")
 
@@ -231,7 +253,7 @@ def test_a_copied_row_is_emptied_when_its_record_changes(server: SheetsServer, s
 
 def test_a_deleted_worksheet_is_made_again(server: SheetsServer, sink: SheetsSink) -> None:
     sink.deliver(rows("a"))
-    del server.sheets["Attendance"]
+    del server.sheets["Log"]
     sink.deliver(rows("b"))
     assert names(server) == expected("b")
 
@@ -256,7 +278,7 @@ def test_a_deleted_column_comes_back_at_the_right(server: SheetsServer, sink: Sh
     ids=["foreign", "no header", "sorted with its header"],
 )
 def test_a_sheet_that_is_not_ours_is_left_alone(server: SheetsServer, sink: SheetsSink, lines: list[list[str]]) -> None:
-    server.sheets["Attendance"] = sheet = Sheet("Attendance", 5)
+    server.sheets["Log"] = sheet = Sheet("Log", 5)
     sheet.fill(lines)
     before = dict(sheet.cells)
     for _ in range(2):

@@ -32,6 +32,27 @@ class Sheet:
     rows: int = 1000
     columns: int = 26
     cells: dict[tuple[int, int], Cell | Formula] = field(default_factory=dict)
+    frozen_rows: int = 0
+    frozen_columns: int = 0
+    protected: list[dict[str, Any]] = field(default_factory=list)
+    rules: list[dict[str, Any]] = field(default_factory=list)
+    charts: list[dict[str, Any]] = field(default_factory=list)
+    pivots: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
+    formats: list[tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=list)
+    validations: list[tuple[dict[str, Any], dict[str, Any]]] = field(default_factory=list)
+    dimensions: dict[tuple[str, int, str], Any] = field(default_factory=dict)
+
+    def described(self, index: int) -> dict[str, Any]:
+        """What spreadsheets.get says of it."""
+        grid: dict[str, Any] = {"rowCount": self.rows, "columnCount": self.columns}
+        if self.frozen_rows:
+            grid["frozenRowCount"] = self.frozen_rows
+        if self.frozen_columns:
+            grid["frozenColumnCount"] = self.frozen_columns
+        properties = {"sheetId": self.sheet_id, "title": self.title, "index": index, "sheetType": "GRID"}
+        found: dict[str, Any] = {"properties": {**properties, "gridProperties": grid}}
+        more = {"protectedRanges": self.protected, "conditionalFormats": self.rules, "charts": self.charts}
+        return found | {name: value for name, value in more.items() if value}
 
     def lines(self) -> list[list[Cell | Formula]]:
         """All rows down to the last that holds something, padded with ""."""
@@ -73,7 +94,15 @@ def as_entered(value: Any) -> Cell | Formula:
     return value  # type: ignore[no-any-return] # JSON numbers and booleans stay what they are
 
 
-def as_shown(value: Cell | Formula) -> str:
+def as_shown(value: Cell | Formula, locale: str = "en_US") -> str:
+    """What is seen in a cell without a format of its own: numbers as the spreadsheet's locale writes them."""
     if isinstance(value, Formula):
         return "#EVALUATED"
+    if isinstance(value, float) and not locale.startswith(("en", "zh", "ja")):
+        return str(value).replace(".", ",")
     return str(value).upper() if isinstance(value, bool) else str(value)
+
+
+def as_value(value: Cell | Formula) -> Cell:
+    """What a cell holds, whatever it is shown as."""
+    return "#EVALUATED" if isinstance(value, Formula) else value

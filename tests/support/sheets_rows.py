@@ -9,7 +9,7 @@ from sheets_server import SheetsServer
 from optimind.testing.sinks import make_row
 
 
-def names(server: SheetsServer, title: str = "Attendance") -> dict[str, str]:
+def names(server: SheetsServer, title: str = "Log") -> dict[str, str]:
     """The name in each row by record_id; a record that stands twice fails."""
     records = server.sheets[title].records()
     found = {str(record["record_id"]): str(record["name"]) for record in records}

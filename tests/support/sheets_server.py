@@ -23,11 +23,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import jwt
-from sheets_model import ApiError, Cell, Formula, Sheet, as_entered, as_shown, number_of
+from sheets_drive import Drive
+from sheets_layout import Layout, pivot_lines
+from sheets_model import ApiError, Cell, Formula, Sheet, as_entered, as_shown, as_value, number_of
 
 __all__ = ["EMAIL", "Cell", "Fault", "Formula", "Sheet", "SheetsServer"]
 
 SCOPE = "https://www.googleapis.com/auth/spreadsheets"
+SCOPES = {SCOPE, *(f"https://www.googleapis.com/auth/drive{part}" for part in ("", ".metadata.readonly"))}
 # What google-auth signs for, wherever token_uri points.
 AUDIENCE = "https://oauth2.googleapis.com/token"
 EMAIL = "register@school.iam.gserviceaccount.com"
@@ -54,7 +57,11 @@ class SheetsServer:
     def __init__(self) -> None:
         self.spreadsheet = "1AbC-dEf_" + secrets.token_hex(8)
         self.sheets: dict[str, Sheet] = {"Sheet1": Sheet("Sheet1", 0)}
+        self.locale = "en_US"
+        self.time_zone = "Europe/London"
         self.editors = {EMAIL}
+        self.drive = Drive()
+        self.scopes: dict[str, str] = {}
         self.api_enabled = True
         self.key_disabled = False
         self.token_lifetime_s = 3600
@@ -99,7 +106,11 @@ class SheetsServer:
     @property
     def sheet(self) -> Sheet:
         """The worksheet that is written by default."""
-        return self.sheets["Attendance"]
+        return self.sheets["Log"]
+
+    def pivot(self, title: str, row: int, column: int) -> list[list[Any]]:
+        """What the pivot table shows whose first cell is in ``row`` and ``column`` (from 1) of ``title``."""
+        return pivot_lines(self.sheets, self.sheets[title].pivots[row, column])
 
     @contextmanager
     def down(self) -> Iterator[None]:
@@ -134,19 +145,31 @@ class SheetsServer:
             claims = jwt.decode(form["assertion"][0], certs=public, audience=AUDIENCE)  # type: ignore[no-untyped-call] # google-auth types little
         except ValueError as error:
             raise TokenRefusedError(str(error)) from error
-        if claims["iss"] != EMAIL or claims["scope"] != SCOPE or self.key_disabled:
+        if claims["iss"] != EMAIL or claims["scope"] not in SCOPES or self.key_disabled:
             raise TokenRefusedError("Invalid JWT Signature.")
         token = f"ya29.{secrets.token_urlsafe(60)}"
         self.tokens[token] = time.monotonic() + self.token_lifetime_s
+        self.scopes[token] = claims["scope"]
         return {"access_token": token, "expires_in": self.token_lifetime_s, "token_type": "Bearer"}
 
-    def authenticate(self, header: str) -> None:
-        """Refuse what is no live token."""
-        if self.tokens.get(header.removeprefix("Bearer "), 0) < time.monotonic():
+    def authenticate(self, header: str) -> str:
+        """Refuse what is no live token; return the scope that it was given for."""
+        token = header.removeprefix("Bearer ")
+        if self.tokens.get(token, 0) < time.monotonic():
             raise ApiError(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
+        return self.scopes[token]
 
-    def call(self, method: str, path: str, query: dict[str, list[str]], body: Any) -> Any:
+    def call_drive(self, method: str, path: str, query: dict[str, list[str]], body: Any, scope: str) -> Any:
+        """Answer a request to Google Drive."""
+        match = re.fullmatch(r"/drive/v3/files/([^/]+)(.*)", path)
+        if match is None or unquote(match[1]) != self.spreadsheet or EMAIL not in self.editors:
+            raise ApiError(404, "", "File not found: .", errors=[{"reason": "notFound"}])
+        return self.drive.call(method, match[2], query, body, scope)
+
+    def call(self, method: str, path: str, query: dict[str, list[str]], body: Any, scope: str = SCOPE) -> Any:
         """Answer one request of a signed-in client."""
+        if scope not in {SCOPE, "https://www.googleapis.com/auth/drive"}:
+            raise ApiError(403, "PERMISSION_DENIED", "Request had insufficient authentication scopes.")
         if not self.api_enabled:
             details = [{"reason": "SERVICE_DISABLED"}]
             raise ApiError(403, "PERMISSION_DENIED", "Google Sheets API has not been used in project", details=details)
@@ -159,31 +182,26 @@ class SheetsServer:
             case "GET", "":
                 return self._describe()
             case "GET", "/values:batchGet":
-                return {"valueRanges": [self._read(cells) for cells in query["ranges"]]}
+                shown = query.get("valueRenderOption", ["FORMATTED_VALUE"]) == ["FORMATTED_VALUE"]
+                return {"valueRanges": [self._read(cells, shown=shown) for cells in query["ranges"]]}
             case "POST", "/values:batchUpdate":
                 return self._write(body)
             case "POST", ":batchUpdate":
-                return {"replies": [self._change(request) for request in body["requests"]]}
+                return {"replies": self._change(body["requests"])}
         raise ApiError(404, "NOT_FOUND", f"{method} {path} is not part of this server")
 
     def _describe(self) -> dict[str, Any]:
-        properties = [
-            {
-                "sheetId": sheet.sheet_id,
-                "title": sheet.title,
-                "index": index,
-                "sheetType": "GRID",
-                "gridProperties": {"rowCount": sheet.rows, "columnCount": sheet.columns},
-            }
-            for index, sheet in enumerate(self.sheets.values())
-        ]
-        return {"spreadsheetId": self.spreadsheet, "sheets": [{"properties": each} for each in properties]}
+        properties = {"locale": self.locale, "timeZone": self.time_zone, "title": "Register"}
+        sheets = [sheet.described(index) for index, sheet in enumerate(self.sheets.values())]
+        return {"spreadsheetId": self.spreadsheet, "properties": properties, "sheets": sheets}
 
-    def _read(self, name: str) -> dict[str, Any]:
+    def _read(self, name: str, *, shown: bool = True) -> dict[str, Any]:
         sheet, top, left, bottom, right = self._range(name)
         lines = []
-        for row in range(top, bottom + 1):
-            line = [as_shown(sheet.cells.get((row, column), "")) for column in range(left, right + 1)]
+        last = max((row for row, _ in sheet.cells), default=0)
+        for row in range(top, min(bottom, last) + 1):
+            cells = [sheet.cells.get((row, column), "") for column in range(left, right + 1)]
+            line = [as_shown(cell, self.locale) if shown else as_value(cell) for cell in cells]
             while line and line[-1] == "":
                 line.pop()
             lines.append(line)
@@ -217,30 +235,14 @@ class SheetsServer:
                 sheet.cells[place] = as_entered(value) if entered else value
         return {"spreadsheetId": self.spreadsheet, "totalUpdatedCells": len(changes)}
 
-    def _change(self, request: dict[str, Any]) -> dict[str, Any]:
-        match request:
-            case {"addSheet": {"properties": properties}}:
-                title = properties["title"]
-                if title.casefold() in {known.casefold() for known in self.sheets}:
-                    raise ApiError(
-                        400,
-                        "INVALID_ARGUMENT",
-                        f'A sheet with the name "{title}" already exists. Please enter another.',
-                    )
-                grid = properties["gridProperties"]
-                self.sheets[title] = Sheet(title, 100 + len(self.sheets), grid["rowCount"], grid["columnCount"])
-                return {"addSheet": {"properties": properties}}
-            case {"appendDimension": {"sheetId": sheet_id, "dimension": dimension, "length": length}}:
-                sheet = next(sheet for sheet in self.sheets.values() if sheet.sheet_id == sheet_id)
-                if dimension == "ROWS":
-                    sheet.rows += length
-                else:
-                    sheet.columns += length
-                return {}
-        raise ApiError(400, "INVALID_ARGUMENT", "Unknown request")
+    def _change(self, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        layout = Layout(self.sheets, EMAIL)
+        replies = [layout.apply(request) for request in requests]
+        self.sheets = layout.sheets
+        return replies
 
     def _range(self, name: str) -> tuple[Sheet, int, int, int, int]:
-        match = re.fullmatch(r"'((?:[^']|'')+)'!([A-Z]+)?(\d+)?(?::([A-Z]+)?(\d+)?)?", name)
+        match = re.fullmatch(r"'((?:[^']|'')+)'!([A-Z]+)?(\d+)?(?::([A-Z]+)?(\d+)?)?", name, re.DOTALL)
         sheet = self.sheets.get(match[1].replace("''", "'")) if match else None
         if match is None or sheet is None:
             raise ApiError(400, "INVALID_ARGUMENT", f"Unable to parse range: {name}")
@@ -293,6 +295,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self._serve("POST")
 
+    def do_DELETE(self) -> None:
+        self._serve("DELETE")
+
     def _serve(self, method: str) -> None:
         google = self.server.google
         data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -315,8 +320,9 @@ class _Handler(BaseHTTPRequestHandler):
             except TokenRefusedError as error:
                 return 400, {"error": "invalid_grant", "error_description": str(error)}
         try:
-            google.authenticate(self.headers.get("Authorization", ""))
-            return 200, google.call(method, path, parse_qs(query), json.loads(data) if data else None)
+            scope = google.authenticate(self.headers.get("Authorization", ""))
+            call = google.call_drive if path.startswith("/drive/") else google.call
+            return 200, call(method, path, parse_qs(query), json.loads(data) if data else None, scope)
         except ApiError as error:
             return error.code, error.body
 

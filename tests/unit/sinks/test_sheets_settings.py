@@ -54,7 +54,7 @@ def test_wrong_settings_are_refused(changes: dict[str, object]) -> None:
 
 def test_the_defaults_are_google() -> None:
     settings = make_settings()
-    assert (settings.endpoint, settings.worksheet) == ("https://sheets.googleapis.com", "Attendance")
+    assert (settings.endpoint, settings.worksheet) == ("https://sheets.googleapis.com", "Log")
 
 
 def test_closing_what_was_never_used_is_fine() -> None:

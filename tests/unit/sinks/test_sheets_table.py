@@ -8,32 +8,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimind.sinks._sheets_table import (
-    COLUMNS,
+    HEADER,
     View,
     cells_of,
     column_letters,
     find_columns,
+    homes_of,
     place,
     range_of,
 )
 from optimind.testing.sinks import make_row
 
-STRAIGHT = {name: index for index, name in enumerate(COLUMNS)}
+STRAIGHT = {name: index for index, name in enumerate(HEADER)}
 
 
 def view(*ids: str, used: int = 0) -> View:
     return View(STRAIGHT, ["record_id", *ids], max(used, 1 + len(ids)))
 
 
-def placed(ids: list[str], before: View, torn: set[int] = frozenset(), lost: set[str] = frozenset()) -> tuple[Any, Any]:  # type: ignore[assignment] # frozensets serve as empty sets
-    plan = place([make_row(each) for each in ids], before, frozenset(torn), frozenset(lost))
+def placed(ids: list[str], before: View, torn: Any = (), homes: Any = None) -> tuple[Any, Any]:
+    plan = place([make_row(each) for each in ids], before, frozenset(torn), homes or {})
     return {row: record.record_id for row, record in plan.rows.items()}, plan.cleared
 
 
 def test_the_columns_are_those_of_the_register() -> None:
-    assert COLUMNS == (
+    assert HEADER == (
         "record_id", "date", "session", "person_id", "name", "status", "first_seen_at", "last_seen_at",
-        "seconds_seen", "camera", "similarity", "margin", "source",
+        "seconds_seen", "camera", "similarity", "margin", "source", "class", "reason", "corrected_by", "notes",
     )  # fmt: skip
 
 
@@ -56,8 +57,29 @@ def test_place(ids: list[str], before: View, rows: dict[int, str], cleared: set[
 def test_a_torn_write_is_mended() -> None:
     # "a" was written into row 2 while a sort moved "b" there and "a" itself to row 3.
     before = view("a", "a", "c")
-    assert placed(["a", "b"], before, torn={2}, lost={"b"}) == ({3: "a", 2: "b"}, set())
-    assert placed(["a", "new"], before, torn={2}, lost={"b"}) == ({3: "a", 5: "new"}, {2})
+    assert placed(["a", "b"], before, {2}, {"b": (2, "a")}) == ({3: "a", 2: "b"}, set())
+    assert placed(["a", "new"], before, {2}, {"b": (2, "a")}) == ({3: "a", 4 + 1: "new"}, {2})
+    # Somebody sorted once more: the row is another's by now.
+    assert placed(["a", "b"], view("c", "a", "a"), {2}, {"b": (2, "a")}) == ({3: "a", 5: "b"}, {4})
+
+
+def test_a_new_record_makes_room_for_the_one_it_overwrote() -> None:
+    assert placed(["f", "c"], view("a", "f", "d"), {3}, {"c": (3, "f")}) == ({5: "f", 3: "c"}, set())
+    assert placed(["f"], view("a", "f", "d"), {3}, {"c": (3, "f")}) == ({3: "f"}, set())
+
+
+@pytest.mark.parametrize(
+    ("after", "written", "lost", "homes"),
+    [
+        (view("b", "b", "d", "e"), {3}, {"a", "c"}, {"c": (3, "b")}),
+        (view("", "b", "", "", "b", "f", "d", "e"), {3, 7}, {"a", "c"}, {"a": (3, "b"), "c": (7, "f")}),
+        (view("e", "b", "c", "b", "a", "f"), {3, 7}, {"d"}, {"d": (3, "b")}),
+        (view("f", "g", "d", "e"), {2, 3}, {"a", "b", "c"}, {}),
+    ],
+    ids=["a row was deleted", "rows were inserted", "sorted the other way", "cannot be told"],
+)
+def test_where_a_lost_record_stood(after: View, written: set[int], lost: set[str], homes: dict[str, Any]) -> None:
+    assert homes_of(view("a", "b", "c", "d", "e"), after, written, lost) == homes
 
 
 @given(st.lists(st.sampled_from("abcdef"), max_size=8), st.lists(st.sampled_from("abcdefgh"), min_size=1, unique=True))
@@ -73,17 +95,26 @@ def test_every_record_gets_one_row_of_its_own(ids: list[str], given_ids: list[st
 
 
 def test_blocks_join_neighbours_and_spare_foreign_columns() -> None:
-    columns = {name: index + (index >= 3) for index, name in enumerate(COLUMNS)}
+    columns = {name: index + (index >= 3) for index, name in enumerate(HEADER)}
     before = View(columns, ["record_id", "a", "b", "x", "a"], 5)
-    plan = place([make_row("a"), make_row("b"), make_row("c")], before, frozenset(), frozenset())
-    blocks = plan.blocks(columns)
-    assert [cells for cells, _ in blocks] == ["A2:N3", "A5:N6"]
+    plan = place([make_row("a"), make_row("b"), make_row("c")], before, frozenset(), {})
+    blocks = plan.blocks(before)
+    assert [cells for cells, _ in blocks] == ["A2:P3", "A5:P6"]
     assert [len(rows) for _, rows in blocks] == [2, 2]
     row_a, row_b = blocks[0][1]
     assert (row_a[0], row_b[0], row_a[3], row_a[4]) == ("a", "b", None, "p-a")
     cleared, row_c = blocks[1][1]
-    assert cleared == ["", "", "", None, *[""] * 10]
+    assert cleared == ["", "", "", None, *[""] * 12]
     assert row_c[0] == "c"
+
+
+@pytest.mark.parametrize(
+    ("stands", "written"), [("present", None), ("late", "present"), ("", "present")], ids=["same", "other", "blank"]
+)
+def test_a_status_that_is_there_is_not_written_again(stands: str, written: str | None) -> None:
+    before = View(STRAIGHT, ["record_id", "a"], 2, ["status", stands])
+    ((_, [row]),) = place([make_row("a")], before, frozenset(), {}).blocks(before)
+    assert row[STRAIGHT["status"]] == written
 
 
 @pytest.mark.parametrize(
@@ -91,7 +122,7 @@ def test_blocks_join_neighbours_and_spare_foreign_columns() -> None:
     [
         ([], {}),
         (["record_id", "name"], {"record_id": 0, "name": 1}),
-        (["Notes", " Name ", "RECORD_ID", "name"], {"name": 1, "record_id": 2}),
+        (["Notes", " Name ", "RECORD_ID", "name"], {"notes": 0, "name": 1, "record_id": 2}),
     ],
 )
 def test_find_columns(header: list[str], wanted: dict[str, int]) -> None:

@@ -1,0 +1,166 @@
+"""Which worksheets there are, and making those that are missing, with their look, in one request."""
+
+import logging
+import secrets
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from optimind.sinks import _sheets_look as look
+from optimind.sinks._sheets_api import Overview, SheetsApi, Tab
+from optimind.sinks._sheets_register import FIXED, HEAD_ROWS, RegisterKey
+from optimind.sinks._sheets_table import HEADER, KEY, find_columns
+
+__all__ = ["Tabs"]
+
+log = logging.getLogger(__name__)
+
+_BEFORE = "Attendance"
+"""What the log was called by default before there were other worksheets."""
+_MORE_ROWS = 1000
+_MORE_COLUMNS = 20
+
+
+class Tabs:
+    """The worksheets of one spreadsheet, as they were when they were last looked at.
+
+    ``title`` is the log's; where ``is_named`` is false a worksheet that was made by an older version is used on.
+    """
+
+    def __init__(self, api: SheetsApi, title: str, *, is_named: bool, protect: bool) -> None:
+        self._api = api
+        self._title = title
+        self._is_named = is_named
+        self._protect = protect
+        self._overview: Overview | None = None
+        self._log = title
+
+    def forget(self) -> None:
+        """Look again at the next question: somebody may have deleted, renamed or shrunk one."""
+        self._overview = None
+
+    @property
+    def overview(self) -> Overview:
+        """What there is; one request where it is not known."""
+        if self._overview is None:
+            self._overview = self._api.overview()
+            self._log = self._log_title(self._overview)
+        return self._overview
+
+    @property
+    def log(self) -> str:
+        """The log's title."""
+        return self._log if self.overview else self._title
+
+    @property
+    def has_log(self) -> bool:
+        """Whether the log is there."""
+        return self.log in self.overview.tabs
+
+    def tab(self, title: str) -> Tab:
+        """The worksheet called ``title``, which must be there."""
+        return self.overview.tabs[title]
+
+    def register_title(self, key: RegisterKey) -> str:
+        """What the register of ``key`` is called, or will be: no two titles may differ in case alone."""
+        title = key.title()
+        there = _same(title, self.overview.tabs)
+        return title if there in (None, title) else key.title(apart=True)
+
+    def has_register(self, key: RegisterKey) -> bool:
+        """Whether the register of ``key`` is there."""
+        return self.register_title(key) in self.overview.tabs
+
+    def ensure(self, keys: Iterable[RegisterKey], *, summary: bool = False) -> list[str]:
+        """Make what is missing of the log and the registers of ``keys``; return the titles. A new log has a summary."""
+        tabs = self.overview.tabs
+        made: dict[str, tuple[int, tuple[int, int]]] = {}
+        requests: list[dict[str, Any]] = []
+        if not self.has_log:
+            made[self._log] = (self._new_id(), look.LOG_SIZE)
+            requests += self._new_log(made[self._log][0])
+        log_id = made[self._log][0] if self._log in made else tabs[self._log].sheet_id
+        if (summary or made) and _same(look.SUMMARY, tabs) is None:
+            made[look.SUMMARY] = (self._new_id(), look.SUMMARY_SIZE)
+            columns = {name: index for index, name in enumerate(HEADER)}
+            requests += self._new_summary(made[look.SUMMARY][0], log_id, columns)
+        for key in keys:
+            title = self.register_title(key)
+            if title not in tabs and title not in made:
+                made[title] = (self._new_id(), look.REGISTER_SIZE)
+                requests += self._new_register(made[title][0], title)
+        if requests:
+            self._api.change(*requests)
+            for title, (sheet_id, (rows, columns_)) in made.items():
+                tabs[title] = Tab(sheet_id, rows, columns_)
+                log.info("made the worksheet %r in the spreadsheet %s", title, self._api.spreadsheet)
+        return list(made)
+
+    def grow(self, wanted: Mapping[str, tuple[int, int]]) -> bool:
+        """Make grids large enough for ``wanted`` (rows, columns, by title); whether any has changed, or had changed."""
+        if not any(self._lacks(title, size) != (0, 0) for title, size in wanted.items()):
+            return False
+        # The size may have changed since it was read: rows are added to what is there now.
+        self.forget()
+        requests = []
+        for title, size in wanted.items():
+            tab = self.tab(title)
+            rows, columns = self._lacks(title, size)
+            rows += max(_MORE_ROWS, tab.rows // 4) if rows and title == self._log else _MORE_COLUMNS if rows else 0
+            columns += _MORE_COLUMNS if columns else 0
+            for dimension, length in (("ROWS", rows), ("COLUMNS", columns)):
+                if length:
+                    added = {"sheetId": tab.sheet_id, "dimension": dimension, "length": length}
+                    requests.append({"appendDimension": added})
+            self.overview.tabs[title] = Tab(tab.sheet_id, tab.rows + rows, tab.columns + columns)
+        if requests:
+            try:
+                self._api.change(*requests)
+            except BaseException:
+                self.forget()
+                raise
+        return True
+
+    def _lacks(self, title: str, size: tuple[int, int]) -> tuple[int, int]:
+        tab = self.tab(title)
+        return max(0, size[0] - tab.rows), max(0, size[1] - tab.columns)
+
+    def _log_title(self, overview: Overview) -> str:
+        # Google knows no two worksheets whose titles differ in case alone.
+        there = _same(self._title, overview.tabs)
+        if there is not None or self._is_named or _BEFORE not in overview.tabs:
+            return there or self._title
+        header = self._api.read([(_BEFORE, "A1:1")])[0]
+        return _BEFORE if KEY in find_columns(header[0] if header else []) else self._title
+
+    def _new_log(self, sheet_id: int) -> list[dict[str, Any]]:
+        columns = {name: index for index, name in enumerate(HEADER)}
+        return [
+            look.add_sheet(sheet_id, self._log, look.LOG_SIZE, (1, 0), 0),
+            look.header_cells(sheet_id),
+            *look.log_look(sheet_id, columns),
+            *look.log_colours(sheet_id, columns),
+            *(look.log_protection(sheet_id, columns, self._api.email) if self._protect else []),
+        ]
+
+    def _new_summary(self, sheet_id: int, log_id: int, columns: Mapping[str, int]) -> list[dict[str, Any]]:
+        return [
+            look.add_sheet(sheet_id, look.SUMMARY, look.SUMMARY_SIZE, (2, 0), 1),
+            *look.summary_look(sheet_id),
+            *look.pivots(sheet_id, log_id, columns),
+            *look.charts(sheet_id, look.CHARTS),
+        ]
+
+    def _new_register(self, sheet_id: int, title: str) -> list[dict[str, Any]]:
+        return [
+            look.add_sheet(sheet_id, title, look.REGISTER_SIZE, (HEAD_ROWS, len(FIXED)), None),
+            *look.register_look(sheet_id),
+            *(look.register_protection(sheet_id, self._api.email) if self._protect else []),
+        ]
+
+    def _new_id(self) -> int:
+        return secrets.randbelow(2**31 - 1) + 1
+
+
+def _same(title: str, titles: Iterable[str]) -> str | None:
+    """The one of ``titles`` that Google takes for ``title``."""
+    return next((each for each in titles if each.casefold() == title.casefold()), None)
