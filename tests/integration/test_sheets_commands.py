@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ledger_marks import START, make_mark, url_of
+from school import entries
 from sheets_server import EMAIL, Sheet, SheetsServer
 
 from optimind.cli import main
@@ -68,7 +69,9 @@ def call(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 
 def lesson(ledger: Ledger, people: int = 3) -> list[str]:
-    ledger.school.set_roster("7B", {str(number): f"Name {number}" for number in range(people)}, date(2026, 1, 1))
+    ledger.school.set_roster(
+        "7B", entries({str(number): f"Name {number}" for number in range(people)}), date(2026, 1, 1)
+    )
     ledger.school.enter(MEETING)
     rows = ledger.settle(MEETING, MEETING.ends_at + timedelta(minutes=1), ["sheets"])
     ledger.record(make_mark("9", last_s=77), ["sheets"])

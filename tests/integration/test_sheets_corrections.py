@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from ledger_marks import START, make_mark, url_of
+from school import entries
 from sheets_server import Fault, SheetsServer
 
 from optimind.core.events import AttendanceStatus
@@ -218,7 +219,7 @@ def test_an_old_version_that_was_restored_is_no_flood_of_corrections(
 
 def settle(ledger: Ledger, people: dict[str, str]) -> dict[str, str]:
     """A lesson of 7B to which nobody came; the ids of its records by person."""
-    ledger.school.set_roster("7B", people, date(2026, 1, 1))
+    ledger.school.set_roster("7B", entries(people), date(2026, 1, 1))
     ledger.school.enter(MEETING)
     rows = ledger.settle(MEETING, MEETING.ends_at + timedelta(minutes=1), ["sheets"])
     return {row.person_id: row.record_id for row in rows}
@@ -380,7 +381,9 @@ class School:
 
     def fault(self) -> None:
         path = self.random.choice(["batchGet", "values:batchUpdate", ":batchUpdate"])
-        kind = self.random.choice([{"status": 429}, {"status": 500, "after": True}, {"reset": True, "after": True}])
+        kind: dict[str, Any] = self.random.choice(
+            [{"status": 429}, {"status": 500, "after": True}, {"reset": True, "after": True}]
+        )
         self.server.faults.append(Fault(path, **kind))
 
     def moved_while_written(self) -> None:

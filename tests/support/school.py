@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -69,9 +69,14 @@ def seen(
     )
 
 
+def entries(people: Mapping[str, str]) -> list[RosterEntry]:
+    """The lines of a roster without dates: names by person."""
+    return [RosterEntry(person_id=person_id, name=name) for person_id, name in people.items()]
+
+
 def enter_class(ledger: Ledger, people: Iterable[str] = ("1", "2", "3")) -> None:
     """Put ``people`` on the roster of the class, from the beginning."""
-    ledger.school.set_roster(CLASS, [RosterEntry(person_id=each, name=f"Name {each}") for each in people], DAY)
+    ledger.school.set_roster(CLASS, entries({each: f"Name {each}" for each in people}), DAY)
 
 
 def watch(ledger: Ledger, meeting: Meeting, first_min: int = 0, last_min: int | None = None, faces: int = 3) -> None:

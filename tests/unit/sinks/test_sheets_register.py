@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -163,8 +164,8 @@ def test_what_is_a_persons_change(stands: str, known: set[str], status: Attendan
     log = View(columns, ["record_id", "r1"], 2, ["status", stands], ["corrected_by", "  Ada   Lovelace "])
     asked: list[str] = []
 
-    def ask(ids: Any) -> Any:
-        asked.extend(ids)
+    def ask(record_ids: Sequence[str]) -> Mapping[str, frozenset[str]]:
+        asked.extend(record_ids)
         return {"r1": frozenset(known)}
 
     judge = Judge()
