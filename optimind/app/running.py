@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from optimind.app.cameras import Camera, cameras_of, source_from
+from optimind.app.configured import configured, ledger_url
 from optimind.app.feeds import Parts, cpu_cores, feed_of
 from optimind.app.presentation import configured_check
 from optimind.app.register_keeping import RegisterKeeper
 from optimind.app.timetables import roles_of, rooms_of, timetable_of
 from optimind.app.visitors import visitor_keeper
-from optimind.config import Config, sqlite_url
+from optimind.config import Config
 from optimind.core.calibration import Calibration
 from optimind.core.identification import IdentificationLimits, Identifier
 from optimind.core.types import Gallery
@@ -49,38 +50,12 @@ from optimind.plugin_api import (
 )
 from optimind.storage import open_ledger
 
-__all__ = ["RunOptions", "RunResult", "configured", "ledger_url", "make_sheets_sink", "run"]
+__all__ = ["RunOptions", "RunResult", "run"]
 
 log = logging.getLogger(__name__)
 
 _FLUSH_S = 20.0
 """How long the end of a run waits for rows to leave; those that have not stay in the outbox."""
-
-
-def make_sheets_sink(config: Config) -> Any | None:
-    """The Sheets sink as ``sheets:`` in config.yaml describes it; None where that is absent. Raises ConfigError."""
-    if not config.enabled("sink", "sheets"):
-        return None
-    kind, settings = configured(config, discover(config.plugins_folder), "sink", "sheets")
-    return kind.create(settings)
-
-
-def configured(config: Config, catalogue: Catalogue, kind: str, name: str) -> tuple[type[Any], Settings]:
-    """The class of the ``plugin`` or ``sink`` (``kind``) called ``name``, and its settings, checked.
-
-    Raises :class:`ConfigError` where nothing is called so or a setting is wrong, and PluginError where the class
-    cannot be used.
-    """
-    broken = [extension.name for extension in catalogue.broken]
-    if name not in catalogue.names(kind) and name not in broken:
-        raise config.unknown_name_error(kind, name, catalogue.names(kind))
-    found = catalogue.get(kind, name)
-    return found, config.section(found.settings_type, config.path_of(kind, name))
-
-
-def ledger_url(config: Config, data: Path | None = None) -> str:
-    """Where the ledger is: in the folder ``data`` when given, else where the settings say."""
-    return config.database_url() if data is None else sqlite_url(data.resolve() / "optimind.db")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from optimind.app.running import ledger_url, make_sheets_sink
+from optimind.app.configured import ledger_url, make_sheets_sink
 from optimind.config import Config
 from optimind.errors import DeliveryDelayed, DeliveryError, OptiMindError, UsageError
 from optimind.pipeline.delivery import DeliveryWorker

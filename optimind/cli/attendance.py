@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from optimind.app.configured import ledger_url
 from optimind.app.corrections import sink_names
-from optimind.app.running import ledger_url
 from optimind.app.timetables import settle
 from optimind.cli.dates import parse_day
 from optimind.cli.lazy_group import group_of

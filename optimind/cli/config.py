@@ -6,8 +6,8 @@ from typing import Any
 
 import typer
 
+from optimind.app.configured import configured
 from optimind.app.presentation import configured_check
-from optimind.app.running import configured
 from optimind.cli.options import ConfigOption, JsonOption
 from optimind.config import Config, load_config
 from optimind.discovery import Catalogue, discover

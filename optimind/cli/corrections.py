@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
+from optimind.app.configured import ledger_url
 from optimind.app.corrections import find_record, operator, sink_names
-from optimind.app.running import ledger_url
 from optimind.cli.dates import parse_day
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
 from optimind.config import Config, load_config

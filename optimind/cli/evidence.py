@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from optimind.app.configured import ledger_url
 from optimind.app.corrections import find_record
 from optimind.app.headcounts import SessionCount, head_counts
-from optimind.app.running import ledger_url
 from optimind.cli.corrections import DayOption, SessionOption, Who
 from optimind.cli.dates import parse_day
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable

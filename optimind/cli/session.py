@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from optimind.app import by_hand
-from optimind.app.running import ledger_url
+from optimind.app.configured import ledger_url
 from optimind.cli.dates import parse_moment
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
 from optimind.config import Config, load_config

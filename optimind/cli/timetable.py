@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from optimind.app.running import ledger_url
-from optimind.app.timetables import sync_rosters, timetable_of
+from optimind.app.configured import ledger_url
+from optimind.app.rosters import keep_rosters, read_rosters
+from optimind.app.timetables import timetable_of
 from optimind.cli.dates import parse_day
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
 from optimind.config import Config, load_config
@@ -70,7 +71,7 @@ def roster(
     _timetable(settings)
     on = parse_day(day, "--date") or datetime.now(settings.zone()).date()
     with open_ledger(ledger_url(settings, data)) as ledger:
-        changes = sync_rosters(settings, ledger, on)
+        changes = keep_rosters(read_rosters(settings), ledger, on)
         members = [member for member in ledger.school.members(class_id) if _counts(member, on)]
     if as_document:
         print(json.dumps([_member_document(member) for member in members], ensure_ascii=False, indent=1))

@@ -16,9 +16,9 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
+from optimind.app.configured import ledger_url
 from optimind.app.contact_sheet import contact_sheet
 from optimind.app.enrolling import Enrolment, Others, as_json, enrol_visitor
-from optimind.app.running import ledger_url
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
 from optimind.cli.progress import one_interrupt, photograph_progress
 from optimind.config import Config, load_config

@@ -9,7 +9,7 @@ from pathlib import Path
 from optimind.config.wording import did_you_mean
 from optimind.errors import ConfigError
 
-__all__ = ["Line", "Table", "read_table"]
+__all__ = ["Line", "Table", "parse_table", "read_table"]
 
 _MOST_BYTES = 16 * 1024 * 1024
 _DELIMITERS = ",;\t"
@@ -45,8 +45,12 @@ def read_table(path: Path, columns: Sequence[str], *, required: Sequence[str]) -
     Empty rows are left out. Raises :class:`ConfigError` where it cannot be read, a column is unknown, twice or missing,
     or a row has more cells than the header.
     """
-    text = _text_of(path)
-    table = Table(str(path), ())
+    return parse_table(str(path), _text_of(path), columns, required=required)
+
+
+def parse_table(label: str, text: str, columns: Sequence[str], *, required: Sequence[str]) -> Table:
+    """Read the table that is written in ``text``; messages call it ``label``. Raises as :func:`read_table` does."""
+    table = Table(label, ())
     first = text.split("\n", 1)[0]
     delimiter = max(_DELIMITERS, key=first.count)
     try:
@@ -68,7 +72,7 @@ def read_table(path: Path, columns: Sequence[str], *, required: Sequence[str]) -
     lines = [
         Line(number, {name: cell.strip() for name, cell in zip(names, cells, strict=False)}) for number, cells in rest
     ]
-    return Table(str(path), tuple(lines))
+    return Table(label, tuple(lines))
 
 
 def _text_of(path: Path) -> str:

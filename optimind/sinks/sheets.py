@@ -90,6 +90,11 @@ class SheetsSink(Sink):
         """Return the records of the last delivery whose register could not be written, as its header is gone."""
         return frozenset() if self._book is None else self._book.unsettled
 
+    def read_table(self, title: str) -> list[list[str]]:
+        """Return the texts of the worksheet ``title``, row by row. Raises DeliveryDelayed or DeliveryRefused."""
+        with self._opened() as book:
+            return book.api.read([(title, "A1:Z")])[0]
+
     def set_up(self, classes: Sequence[tuple[str, date]]) -> "SetUp":
         """Make all worksheets with their look, also the registers of ``classes`` (class, and any day of the month)."""
         from optimind.sinks._sheets_register import RegisterKey  # noqa: PLC0415 - see _opened

@@ -12,7 +12,8 @@ import pytest
 
 from optimind.app import feeds
 from optimind.app.cameras import make_source, source_from
-from optimind.app.running import RunOptions, ledger_url, make_sheets_sink, run
+from optimind.app.configured import ledger_url, make_sheets_sink
+from optimind.app.running import RunOptions, run
 from optimind.config import Config, load_config
 from optimind.discovery import Catalogue, Extension, discover
 from optimind.engines import engine_for_enrolment, engine_for_gallery
