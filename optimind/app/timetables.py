@@ -18,7 +18,7 @@ __all__ = ["classes_of", "roles_of", "rooms_of", "settle", "timetable_of"]
 
 log = logging.getLogger(__name__)
 
-LOOK_BACK = timedelta(days=31)
+LOOK_BACK = timedelta(days=366)
 """A session that ended longer ago and was never closed stays as it is."""
 
 
@@ -50,7 +50,7 @@ def classes_of(config: Config) -> list[str]:
 
 
 def settle(config: Config, ledger: Ledger, sinks: Sequence[str], now: datetime | None = None) -> list[RecordRow]:
-    """Decide about all of the last month that has ended and is not closed yet; returns what has changed."""
+    """Decide about all of the last year that has ended and is not closed yet; returns what has changed."""
     at = now or datetime.now(UTC)
     since = at - LOOK_BACK
     found = {(each.date, each.session): each for each in ledger.school.meetings(since, at, only_open=True)}

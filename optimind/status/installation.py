@@ -128,7 +128,7 @@ def _encode(path: Path) -> str:
 
 def ledger_items(config: Config, data: Path | None) -> Iterable[Item]:
     """Whether the ledger opens. One that is not there yet is not made: that is the first run's work."""
-    from optimind.app.running import ledger_url  # noqa: PLC0415  needs installed packages
+    from optimind.app.configured import ledger_url  # noqa: PLC0415  needs installed packages
     from optimind.storage import ledger_file, open_ledger  # noqa: PLC0415  needs installed packages
 
     url = ledger_url(config, data)
@@ -144,7 +144,7 @@ def ledger_items(config: Config, data: Path | None) -> Iterable[Item]:
 
 def sheets_items(config: Config) -> Iterable[Item]:
     """Whether the spreadsheet can be reached and written with the credentials."""
-    from optimind.app.running import make_sheets_sink  # noqa: PLC0415  needs installed packages
+    from optimind.app.configured import make_sheets_sink  # noqa: PLC0415  needs installed packages
 
     item = Item("sheets", "spreadsheet", "ok", "", "optional: rows can be written", required=False)
     sink = make_sheets_sink(config)
