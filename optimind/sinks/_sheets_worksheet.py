@@ -125,7 +125,7 @@ class Workbook:
         seen = self._ensured(groups)
         for _ in range(_LOOKS):
             planned = self._planned(records, groups, seen)
-            if not self._put_in_order(seen, groups) and not self.tabs.grow(self._sizes(planned)):
+            if not self._put_in_order(seen, groups) and not self.tabs.grow(self._sizes(planned), seen.log.columns):
                 break
             seen = self._look(groups)
         else:
