@@ -397,7 +397,9 @@ class School:
 
     def fault(self) -> None:
         path = self.random.choice(["batchGet", "values:batchUpdate", ":batchUpdate"])
-        kind = self.random.choice([{"status": 429}, {"status": 500, "after": True}, {"reset": True, "after": True}])
+        kind: Any = self.random.choice(
+            [{"status": 429}, {"status": 500, "after": True}, {"reset": True, "after": True}]
+        )
         self.server.faults.append(Fault(path, **kind))
 
     def moved_while_written(self) -> None:

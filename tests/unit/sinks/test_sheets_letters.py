@@ -163,8 +163,8 @@ def test_what_is_a_persons_change(stands: str, known: set[str], status: Attendan
     log = View(columns, ["record_id", "r1"], 2, ["status", stands], ["corrected_by", "  Ada   Lovelace "])
     asked: list[str] = []
 
-    def ask(ids: Any) -> Any:
-        asked.extend(ids)
+    def ask(record_ids: Any) -> Any:
+        asked.extend(record_ids)
         return {"r1": frozenset(known)}
 
     judge = Judge()
