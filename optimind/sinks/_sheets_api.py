@@ -99,7 +99,11 @@ class SheetsApi:
                 options: dict[str, Any] = {"valueRenderOption": "UNFORMATTED_VALUE"}
                 answer = self._client.values_batch_get(self.spreadsheet, names, options)
                 parts = [part.get("values", []) for part in answer["valueRanges"]]
-                found += [[[text_of(cell) for cell in row] for row in part] for part in parts]
+                # Nearly all are texts, and of a long log there are many.
+                found += [
+                    [[cell if isinstance(cell, str) else text_of(cell) for cell in row] for row in part]
+                    for part in parts
+                ]
         if len(found) != len(ranges):
             raise DeliveryDelayed(
                 "Google Sheets left ranges out of its answer", mend="the rows wait and are sent later"

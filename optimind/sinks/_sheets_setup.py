@@ -64,16 +64,15 @@ def set_up(book: Workbook, keys: Sequence[RegisterKey], *, protect: bool) -> Set
     for what, wanted in _lacking(book, overview, seen.log.columns, keys, protect=protect):
         requests += wanted
         made.append(what)
-    book.api.change(*requests, *_pivots(book, overview, seen.log.columns))
+    book.api.change(*requests, *tabs.summary_of(seen.log.columns))
     return SetUp(locale=overview.locale, time_zone=overview.time_zone, made=tuple(made))
 
 
 def refresh(book: Workbook) -> None:
     """Let the summary's tables read the log's columns where they stand now; nothing where there is no summary."""
     book.tabs.forget()
-    overview = book.tabs.overview
-    if look.SUMMARY in overview.tabs and book.tabs.has_log:
-        book.api.change(*_pivots(book, overview, book.look(()).log.columns))
+    if look.SUMMARY in book.tabs.overview.tabs and book.tabs.has_log:
+        book.api.change(*book.tabs.summary_of(book.look(()).log.columns))
 
 
 def compare(book: Workbook, records: Sequence[RecordRow], waiting: frozenset[str]) -> Comparison:
@@ -150,11 +149,6 @@ def _lacking(
     for chart in look.CHARTS:
         if chart not in charts:
             yield f"the chart {chart!r}", look.charts(overview.tabs[look.SUMMARY].sheet_id, [chart])
-
-
-def _pivots(book: Workbook, overview: Overview, columns: Mapping[str, int]) -> list[dict[str, Any]]:
-    summary = overview.tabs[look.SUMMARY].sheet_id
-    return look.pivots(summary, overview.tabs[book.tabs.log].sheet_id, columns)
 
 
 def _is_protected(detail: Mapping[str, Any]) -> bool:

@@ -95,30 +95,45 @@ class Tabs:
                 log.info("made the worksheet %r in the spreadsheet %s", title, self._api.spreadsheet)
         return list(made)
 
-    def grow(self, wanted: Mapping[str, tuple[int, int]]) -> bool:
-        """Make grids large enough for ``wanted`` (rows, columns, by title); whether any has changed, or had changed."""
+    def grow(self, wanted: Mapping[str, tuple[int, int]], columns: Mapping[str, int] | None = None) -> bool:
+        """Make grids large enough for ``wanted`` (rows, columns, by title).
+
+        With ``columns``, those of the log, the summary is told of the log's new size, in the same request. True where a
+        grid was not as it was thought to be, so that what was read of it may be less than there is.
+        """
         if not any(self._lacks(title, size) != (0, 0) for title, size in wanted.items()):
             return False
         # The size may have changed since it was read: rows are added to what is there now.
+        before = {title: self.tab(title) for title in wanted}
         self.forget()
+        has_moved = any(self.tab(title) != tab for title, tab in before.items())
         requests = []
         for title, size in wanted.items():
             tab = self.tab(title)
-            rows, columns = self._lacks(title, size)
+            rows, wider = self._lacks(title, size)
             rows += max(_MORE_ROWS, tab.rows // 4) if rows and title == self._log else _MORE_COLUMNS if rows else 0
-            columns += _MORE_COLUMNS if columns else 0
-            for dimension, length in (("ROWS", rows), ("COLUMNS", columns)):
+            wider += _MORE_COLUMNS if wider else 0
+            for dimension, length in (("ROWS", rows), ("COLUMNS", wider)):
                 if length:
                     added = {"sheetId": tab.sheet_id, "dimension": dimension, "length": length}
                     requests.append({"appendDimension": added})
-            self.overview.tabs[title] = Tab(tab.sheet_id, tab.rows + rows, tab.columns + columns)
+            self.overview.tabs[title] = Tab(tab.sheet_id, tab.rows + rows, tab.columns + wider)
         if requests:
+            if columns is not None:
+                requests += self.summary_of(columns)
             try:
                 self._api.change(*requests)
             except BaseException:
                 self.forget()
                 raise
-        return True
+        return has_moved
+
+    def summary_of(self, columns: Mapping[str, int]) -> list[dict[str, Any]]:
+        """The requests by which the summary's tables read the log's ``columns``; none where there is no summary."""
+        tabs = self.overview.tabs
+        if look.SUMMARY not in tabs or not self.has_log:
+            return []
+        return look.pivots(tabs[look.SUMMARY].sheet_id, tabs[self._log].sheet_id, columns)
 
     def _lacks(self, title: str, size: tuple[int, int]) -> tuple[int, int]:
         tab = self.tab(title)

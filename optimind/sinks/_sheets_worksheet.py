@@ -31,6 +31,8 @@ _LOOKS = 5
 _SETTLE_S = 2.0
 """How long after new rows were added they are read back: longer than others take between their read and their write."""
 _FRESH_S = 2.0
+_WIDE_S = 300.0
+"""How often letters are looked for in all registers that were written, and not only in those that are written now."""
 _Result = TypeVar("_Result")
 
 
@@ -61,6 +63,7 @@ class Workbook:
         self._reader: LogReader | None = None
         self._judge = Judge()
         self._known_registers: set[RegisterKey] = set()
+        self._next_wide_look = 0.0
         self.unsettled: frozenset[str] = frozenset()
         self._fresh: tuple[float, Seen] | None = None
         self._complained: set[str] = set()
@@ -80,7 +83,7 @@ class Workbook:
         self._again(lambda: self._deliver(records))
 
     def collect(self, records: Sequence[RecordRow], known: KnownStatuses) -> list[StatusChange]:
-        """Return what people changed in the log, and in the registers of ``records`` and of earlier ones."""
+        """Return what people changed in the log and the registers of ``records``, now and then in all registers."""
         return self._again(lambda: self._collect(records, known))
 
     def look(self, keys: Iterable[RegisterKey], *, mend: bool = True) -> Seen:
@@ -115,17 +118,26 @@ class Workbook:
     def _collect(self, records: Sequence[RecordRow], known: KnownStatuses) -> list[StatusChange]:
         if not self.tabs.has_log:
             return []
-        keys = {*self.keys_of(records), *self._known_registers}
+        keys = set(self.keys_of(records))
+        if not records or time.monotonic() >= self._next_wide_look:
+            # Not each time: a school's registers are many.
+            self._next_wide_look = time.monotonic() + _WIDE_S
+            keys |= self._recent_registers()
         seen = self._look([key for key in keys if self.tabs.has_register(key)], mend=False)
         self._fresh = (time.monotonic(), seen) if seen.log.ids else None
         return self._judge.changes(seen.log, seen.registers.values(), known)
+
+    def _recent_registers(self) -> set[RegisterKey]:
+        """The registers that were written, of the newest two months."""
+        months = sorted({key.month for key in self._known_registers})[-2:]
+        return {key for key in self._known_registers if key.month in months}
 
     def _deliver(self, records: Sequence[RecordRow]) -> None:
         groups = self.keys_of(records)
         seen = self._ensured(groups)
         for _ in range(_LOOKS):
             planned = self._planned(records, groups, seen)
-            if not self._put_in_order(seen, groups) and not self.tabs.grow(self._sizes(planned)):
+            if not self._put_in_order(seen, groups) and not self.tabs.grow(self._sizes(planned), seen.log.columns):
                 break
             seen = self._look(groups)
         else:

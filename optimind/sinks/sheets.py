@@ -80,8 +80,9 @@ class SheetsSink(Sink):
     def collect(self, rows: Sequence[RecordRow], known: KnownStatuses) -> Sequence[StatusChange]:
         """Return what people changed in the log's column ``status`` and in letters of registers.
 
-        Looked into are the registers of ``rows`` and of what was delivered before; what is read serves the delivery
-        that follows. Nothing is made or written. Raises DeliveryDelayed or DeliveryRefused.
+        Looked into are the registers of ``rows``; every five minutes, and without ``rows``, those of what was delivered
+        before as well. What is read serves the delivery that follows. Nothing is made or written. Raises
+        DeliveryDelayed or DeliveryRefused.
         """
         with self._opened() as book:
             return book.collect(rows, known)

@@ -153,6 +153,16 @@ class SinkContract(ABC):
         sink.deliver([make_row(f"r{number}", name=name) for number, name in enumerate(names)])
         self._expect(sink, {f"r{number}": name for number, name in enumerate(names)})
 
+    def test_takes_its_own_writing_for_no_change(self) -> None:
+        """What it was given is nobody's correction."""
+        sink = self.make_sink()
+        rows = [make_row("r1"), make_row("r2", status="late")]
+        known = {row.record_id: frozenset({row.status}) for row in rows}
+        for _ in range(2):
+            found = sink.collect(rows, lambda ids: {each: known[each] for each in ids if each in known})
+            _check(not list(found), f"nobody changed anything, it found {list(found)!r}")
+            sink.deliver(rows)
+
     def test_works_again_after_close(self) -> None:
         """Closing twice is fine."""
         sink = self.make_sink()

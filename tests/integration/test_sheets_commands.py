@@ -251,21 +251,22 @@ def test_sync_asks_for_no_more_than_the_spreadsheets(server: SheetsServer, ledge
     assert set(server.scopes.values()) == {"https://www.googleapis.com/auth/spreadsheets"}
 
 
-def test_a_big_sheet(server: SheetsServer, ledger: Ledger, call: Run) -> None:
+def test_a_big_sheet(server: SheetsServer, ledger: Ledger, call: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("optimind.sinks._sheets_setup._ROWS_AT_ONCE", 5_000)
     lesson(ledger)
     document(call, "sync")
     header = server.sheet.lines()[0]
-    server.sheet.rows = 60_005
-    for row in range(10, 60_000):
+    server.sheet.rows = 12_005
+    for row in range(10, 12_000):
         server.sheet.cells[row, 1] = f"r-foreign-{row}"
         server.sheet.cells[row, 6] = "present"
-    server.sheet.cells[60_001, 1] = server.sheet.cells.pop((2, 1))
+    server.sheet.cells[12_001, 1] = server.sheet.cells.pop((2, 1))
     for column in range(2, len(header) + 1):
         value = server.sheet.cells.pop((2, column), "")
         if value != "":
-            server.sheet.cells[60_001, column] = value
+            server.sheet.cells[12_001, column] = value
     found = document(call, "sync")
-    assert (found["foreign"], found["missing"], found["stale"], found["left"]) == (59_990, 0, 0, 0)
+    assert (found["foreign"], found["missing"], found["stale"], found["left"]) == (11_990, 0, 0, 0)
 
 
 @pytest.mark.parametrize("command", ["init", "sync", "audit"])

@@ -304,6 +304,23 @@ def test_a_register_that_was_unreadable_for_a_while_is_no_correction(
     assert status_of(ledger, keys["1"]) == "late"
 
 
+def test_a_letter_of_another_class_is_found_now_and_then(
+    server: SheetsServer, ledger: Ledger, sink: SheetsSink, turn: Callable[[], None]
+) -> None:
+    settle(ledger, {"1": "Ada"})
+    turn()
+    turn()
+    letter(server, "1", "E")
+    say(ledger, "9", "present")  # of no class
+    people = PeoplesChanges(ledger, sink)
+    rows = [row for row in ledger.register() if row.person_id == "9"]
+    assert not people.look(rows)
+    assert sink._book is not None
+    sink._book._next_wide_look = 0.0
+    assert people.look(rows)
+    assert corrections(ledger) == [(SOMEONE, "excused")]
+
+
 def test_it_is_looked_for_now_and_then_when_nothing_is_delivered(
     server: SheetsServer, ledger: Ledger, sink: SheetsSink, turn: Callable[[], None]
 ) -> None:
@@ -381,7 +398,7 @@ class School:
 
     def fault(self) -> None:
         path = self.random.choice(["batchGet", "values:batchUpdate", ":batchUpdate"])
-        kind: dict[str, Any] = self.random.choice(
+        kind: Any = self.random.choice(
             [{"status": 429}, {"status": 500, "after": True}, {"reset": True, "after": True}]
         )
         self.server.faults.append(Fault(path, **kind))

@@ -316,6 +316,18 @@ def test_the_summary_is_right_after_each_delivery(server: SheetsServer, sink: Sh
     assert [each["title"] for each in charts] == ["Attendance by class", "Attendance by day"]
 
 
+def test_the_summary_grows_with_the_log(server: SheetsServer, sink: SheetsSink) -> None:
+    rows = [lesson(str(person), class_id="") for person in range(1100)]
+    sink.deliver(rows[:550])
+    server.requests.clear()
+    sink.deliver(rows[550:])
+    assert server.pivot("Summary", 24, 1) == [["", "present"], ["", 1100]]
+    assert kinds(server) == [
+        "values:batchGet", server.spreadsheet, f"{server.spreadsheet}:batchUpdate", "values:batchUpdate",
+        "values:batchGet",
+    ]  # fmt: skip
+
+
 def test_a_german_spreadsheet(server: SheetsServer, sink: SheetsSink) -> None:
     """Numbers are shown with commas there; nothing that is read or written depends on it."""
     server.locale = "de_DE"

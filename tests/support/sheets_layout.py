@@ -139,7 +139,10 @@ class Layout:
             sheet.pivots.pop(place, None)
             if "pivotTable" in cell:
                 self._check_pivot(cell["pivotTable"])
-                sheet.pivots[place] = cell["pivotTable"]
+                # Perhaps Google keeps a source without a last row so; at worst it is what the grid has now.
+                source = cell["pivotTable"]["source"]
+                whole = {"endRowIndex": self._sheet(source["sheetId"]).rows, **source}
+                sheet.pivots[place] = {**cell["pivotTable"], "source": whole}
         if "userEnteredFormat" in names and "userEnteredFormat" in cell:
             row, column = place
             area = {"sheetId": sheet.sheet_id, "startRowIndex": row - 1, "endRowIndex": row}
