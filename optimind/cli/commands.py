@@ -16,6 +16,8 @@ _COMMANDS = {
     "attendance": "optimind.cli.attendance:attendance",
     "evaluate": "optimind.cli.evaluate:evaluate",
     "placement": "optimind.cli.placement:placement",
+    "person": "optimind.cli.person:app",
+    "privacy": "optimind.cli.privacy:app",
     "visitors": "optimind.cli.visitors:app",
     "plugins": "optimind.cli.extensions:app",
     "config": "optimind.cli.config:app",

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from optimind.cli.options import ConfigOption, JsonOption, printable
+from optimind.app.consent import consenting
+from optimind.app.running import ledger_url
+from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
 from optimind.cli.progress import one_interrupt, photograph_progress
 from optimind.config import load_config
 from optimind.engines import engine_for_enrolment
@@ -34,23 +36,27 @@ def encode(
         Path | None,
         typer.Option("--import", help="Take over a pickle of encodings and names made with face_recognition."),
     ] = None,
+    data: DataOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Enrol photographs into the gallery; only new ones are computed."""
     settings = load_config(config)
     target = output or settings.gallery
+    sealer, who = settings.privacy.sealer(), consenting(settings, ledger_url(settings, data))
     if target.is_dir():
         named = "--output" if output else "gallery:"
         raise UsageError(f"{named} {target} is a folder", mend=f"name a file, such as {target / 'gallery.pickle'}")
     if other is not None:
         if dataset is not None:
             raise UsageError("--import and --dataset exclude each other", mend="run encode twice: imported people stay")
-        report = import_encodings(other, target)
+        report = import_encodings(other, target, consenting=who, sealer=sealer)
     else:
         engine = engine_for_enrolment(settings, MIN_FACE_PX)
         with one_interrupt(), photograph_progress() as on_progress:
-            report = encode_dataset(dataset or Path("datasets"), target, engine, workers, on_progress)
+            report = encode_dataset(
+                dataset or Path("datasets"), target, engine, workers, on_progress, consenting=who, sealer=sealer
+            )
     if as_json:
         print(json.dumps(report.as_json(), indent=2))
     else:

@@ -24,6 +24,7 @@ from pydantic_core import PydanticCustomError
 from optimind.config.cameras import Cameras
 from optimind.config.database_url import anchored_url, sqlite_url
 from optimind.config.document import Document, KeyPath, key_text
+from optimind.config.privacy import PrivacySettings
 from optimind.config.section import Section, no_truth, written_or_kept
 from optimind.config.validation import SettingsModel, validate
 from optimind.config.visitors import VisitorSettings
@@ -195,6 +196,7 @@ class Config(Section):
     recognition: RecognitionSettings = RecognitionSettings()
     pad: Annotated[dict[str, Any], BeforeValidator(_pad)] = Field(default_factory=dict)
     visitors: VisitorSettings = VisitorSettings()
+    privacy: PrivacySettings = PrivacySettings()
     display: DisplaySettings = DisplaySettings()
     metrics: MetricsSettings = MetricsSettings()
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"

@@ -76,6 +76,20 @@ class SheetsApi:
             parts = [part.get("values", []) for part in answer["valueRanges"]]
             return [[[str(cell) for cell in row] for row in part] for part in parts]
 
+    def read_places(self, places: Sequence[tuple[str, str]]) -> list[list[list[str]]]:
+        """Return the texts of each of ``places``, a worksheet's title and a range in it, as :meth:`read` does."""
+        with self._explained():
+            names = [absolute_range_name(title, cells) for title, cells in places]
+            answer = self._client.values_batch_get(self.spreadsheet, names)
+            parts = [part.get("values", []) for part in answer["valueRanges"]]
+            return [[[str(cell) for cell in row] for row in part] for part in parts]
+
+    def write_places(self, places: Sequence[tuple[str, str, list[list[Any]]]]) -> None:
+        """Write rows into each of ``places``, a worksheet's title and a range in it, all of them or none."""
+        with self._explained():
+            data = [{"range": absolute_range_name(title, cells), "values": rows} for title, cells, rows in places]
+            self._client.values_batch_update(self.spreadsheet, {"valueInputOption": "RAW", "data": data})
+
     def write(self, title: str, blocks: Sequence[tuple[str, list[list[Any]]]]) -> None:
         """Write blocks of rows, each into its range (A1 notation); None leaves a cell as it is.
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field
@@ -71,6 +72,18 @@ class SheetsSink(Sink):
             # A person will act on it, perhaps by another key: begin anew.
             self.close()
             raise
+
+    def forget(self, record_ids: Sequence[str], person_id: str) -> bool:
+        """Empty the person's rows in every worksheet that has a column record_id or person_id."""
+        from optimind.sinks._sheets_api import SheetsApi  # noqa: PLC0415 - slow to load
+        from optimind.sinks._sheets_forget import forget_rows  # noqa: PLC0415 - as above
+
+        settings = self._settings
+        with closing(
+            SheetsApi(settings.spreadsheet, settings.credentials, settings.endpoint, settings.timeout_s)
+        ) as api:
+            forget_rows(api, record_ids, person_id)
+        return True
 
     def check(self) -> None:
         """Make sure that the worksheet and its header are there, creating what is missing, as for a status check.

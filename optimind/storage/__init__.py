@@ -1,24 +1,32 @@
 """The ledger and the outbox, in SQLite or any other database that SQLAlchemy speaks."""
 
 from optimind.storage.audit import AuditLine, AuditReport
+from optimind.storage.consents import Consent, NewConsent
 from optimind.storage.database import ledger_file
+from optimind.storage.forgetting import Erased
 from optimind.storage.ledger import Correction, Ledger, Unseen, open_ledger
 from optimind.storage.outbox import Outbox
 from optimind.storage.school import Excuse, Member, RosterChange, School, Watch
+from optimind.storage.searching import Search, Wanted
 from optimind.storage.visitors import VisitorStore
 
 __all__ = [
     "AuditLine",
     "AuditReport",
+    "Consent",
     "Correction",
+    "Erased",
     "Excuse",
     "Ledger",
     "Member",
+    "NewConsent",
     "Outbox",
     "RosterChange",
     "School",
+    "Search",
     "Unseen",
     "VisitorStore",
+    "Wanted",
     "Watch",
     "ledger_file",
     "open_ledger",

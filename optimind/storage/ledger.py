@@ -18,9 +18,11 @@ from optimind.core.timetable import Meeting
 from optimind.errors import StorageError
 from optimind.plugin_api import RecordRow
 from optimind.storage.audit import AuditLog
+from optimind.storage.consents import Consents
 from optimind.storage.correcting import Correction, Unseen, correct, withdraw
 from optimind.storage.database import Database
 from optimind.storage.outbox import Outbox, as_row
+from optimind.storage.personal import PersonalData
 from optimind.storage.recording import keep, redecide, settle
 from optimind.storage.school import School
 from optimind.storage.tables import Record
@@ -47,7 +49,8 @@ def open_ledger(url: str, *, create: bool = True) -> "Ledger":
 class Ledger:
     """The records of all sessions, the evidence behind them, each sink's outbox; safe to use from many threads.
 
-    ``school`` is what is known of classes and sessions, ``audit`` the log of all decisions and corrections.
+    ``school`` is what is known of classes and sessions, ``audit`` the log of all decisions and corrections,
+    ``consents`` who agreed to be recognised, ``personal`` all that is stored of one person.
 
     Every method raises :class:`StorageError` when the database fails. The transaction is then undone as a whole and the
     object stays usable: once the disk has room again, the same call succeeds.
@@ -63,6 +66,8 @@ class Ledger:
         self.outbox = Outbox(self._database, clock)
         self.school = School(self._database, clock)
         self.audit = AuditLog(self._database, clock)
+        self.consents = Consents(self._database, clock)
+        self.personal = PersonalData(self._database, clock)
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from optimind.storage import school_tables  # noqa: F401 - its tables belong to the same metadata
+from optimind.storage import privacy_tables, school_tables  # noqa: F401 - their tables belong to the same metadata
 from optimind.storage.tables import Base
 
 context.configure(

@@ -1,0 +1,149 @@
+"""Proves that somebody is gone: searches every table, and the bytes of an SQLite database's files.
+
+A word that stands for something else, as a class that is called like a person, is told apart by the column it stands
+in, and somebody else of the same name by the id beside it; both are counted, and neither is a trace.
+"""
+
+import json
+import mmap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Column, LargeBinary, String, Table, cast, func, literal, or_, select
+from sqlalchemy.orm import Session
+from sqlalchemy.types import JSON, TypeEngine
+
+from optimind.core.naming import is_telling, name_key, tells_of
+from optimind.storage.person_rows import NOT_THEIRS, tables_in
+
+__all__ = ["Search", "Wanted", "search_files", "search_tables"]
+
+_SIGNED = frozenset({"actor", "given_by", "recorded_by"})
+"""Who did or signed something: staff or parents, and part of the log's chain."""
+_TOLD = frozenset({"reason", "why", "detail", "note", "last_error", "suspicion", "payload", "error", "message", "text"})
+"""Columns in which people and rules tell of somebody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is searched for: an id, names, and pieces of pictures and templates that were deleted."""
+
+    person_id: str
+    names: tuple[str, ...] = ()
+    pieces: tuple[bytes, ...] = field(default=(), repr=False)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The id and the names, each once."""
+        return tuple(dict.fromkeys((self.person_id, *self.names)))
+
+
+@dataclass(slots=True, kw_only=True)
+class Search:
+    """What came of searching one store: how much was looked at, what is ``left``, and what is of something else.
+
+    ``unsure`` names words that could not be searched for in bytes, since they also stand for something else.
+    """
+
+    store: str
+    searched: str = ""
+    left: list[str] = field(default_factory=list)
+    other: list[str] = field(default_factory=list)
+    unsure: list[str] = field(default_factory=list)
+
+
+def search_tables(session: Session, wanted: Wanted) -> Search:
+    """Search every text column of every table for the words, and every column of bytes for the pieces."""
+    found = Search(store="ledger, tables")
+    rows = 0
+    tables = [table for table in tables_in(session) if table.name not in NOT_THEIRS]
+    for table in tables:
+        rows += session.scalar(select(func.count()).select_from(table)) or 0
+        for column in table.columns:
+            if _is_text(column.type):
+                _search_column(session, table, column, wanted, found)
+    found.searched = f"{len(tables)} tables, {rows} rows"
+    return found
+
+
+def _search_column(session: Session, table: Table, column: Column[Any], wanted: Wanted, found: Search) -> None:
+    hits = [cast(column, String).icontains(text, autoescape=True) for text in _written(wanted.words)]
+    whose = table.columns["person_id"] if "person_id" in table.columns else literal(None)
+    keys = list(table.primary_key) or [column]
+    for text, owner, *key in session.execute(select(column, whose, *keys).where(or_(*hits))):
+        place = f"{table.name}.{column.name} ({', '.join(map(str, key))})"
+        verdict = _judged(column.name, str(text), owner, wanted)
+        if verdict is None:
+            continue
+        (found.left if verdict else found.other).append(place)
+
+
+def _judged(column: str, text: str, owner: Any, wanted: Wanted) -> bool | None:
+    """Whether a cell is about the person (True), about something else (False), or holds none of the words (None)."""
+    is_named = any(name_key(text) == name_key(name) for name in wanted.names)
+    told = [word for word in wanted.words if any(tells_of(text, form) for form in _written([word]))]
+    is_of_another = owner is not None and owner != wanted.person_id
+    if column == "person_id":
+        return True if text == wanted.person_id else None
+    if column == "name":
+        return not is_of_another if is_named else None
+    if not told:
+        return None
+    if column in _SIGNED or column not in _TOLD:
+        return False
+    # Of somebody else of the same name a line tells too.
+    return any(is_telling(word) and not (is_of_another and word != wanted.person_id) for word in told)
+
+
+def _written(words: Sequence[str]) -> list[str]:
+    """The words as they stand in a text, and as they stand in JSON."""
+    return list(dict.fromkeys(form for word in words for form in (word, json.dumps(word)[1:-1])))
+
+
+def _is_text(kind: TypeEngine[Any]) -> bool:
+    return isinstance(kind, String | JSON)
+
+
+def search_files(session: Session, files: Sequence[Path], wanted: Wanted) -> Search:
+    """Search the bytes of an SQLite database's ``files`` for the words and pieces.
+
+    A word that is also part of something that is still in a table is looked for in none of them: nobody could say
+    whether its bytes are a trace.
+    """
+    found = Search(store="ledger, bytes of its files")
+    tables = tables_in(session)
+    texts = [*wanted.words, *(wanted.person_id + name for name in wanted.names)]
+    needles = {text.encode(): repr(text) for text in texts if len(text.encode()) >= 4}
+    needles |= dict.fromkeys(wanted.pieces, "a piece of a picture or template")
+    there = [path for path in files if path.exists()]
+    for needle, what in needles.items():
+        if _stands(session, tables, needle):
+            found.unsure.append(what)
+            continue
+        found.left += [f"{path.name}: {what} at byte {at}" for path in there for at in _places(path, needle)]
+    size = sum(path.stat().st_size for path in there)
+    found.searched = f"{', '.join(path.name for path in there)}: {size} bytes, {len(needles)} patterns"
+    return found
+
+
+def _stands(session: Session, tables: Sequence[Table], needle: bytes) -> bool:
+    """Whether the bytes are in a cell of any table (SQLite)."""
+    for table in tables:
+        hits = [func.instr(cast(column, LargeBinary), needle) > 0 for column in table.columns]
+        if hits and session.execute(select(literal(1)).select_from(table).where(or_(*hits)).limit(1)).first():
+            return True
+    return False
+
+
+def _places(path: Path, needle: bytes, most: int = 3) -> Iterator[int]:
+    """The first places of ``needle`` in a file."""
+    if not path.stat().st_size:
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        at = content.find(needle)
+        while at >= 0 and most:
+            yield at
+            most -= 1
+            at = content.find(needle, at + 1)
