@@ -166,7 +166,10 @@ def save_gallery(path: Path, gallery: GalleryFile, sealer: Sealer = PLAIN) -> No
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(sealer.seal(plain_bytes(gallery), Purpose.GALLERY))
+            if sealer.key is None:
+                pickle.dump(_content(gallery), file, protocol=4)
+            else:
+                file.write(sealer.seal(plain_bytes(gallery), Purpose.GALLERY))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)

@@ -6,6 +6,7 @@ in, and somebody else of the same name by the id beside it; both are counted, an
 
 import json
 import mmap
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from sqlalchemy.types import JSON, TypeEngine
 
 from optimind.core.naming import is_telling, name_key, tells_of
 from optimind.storage.person_rows import NOT_THEIRS, tables_in
+from optimind.storage.tables import Record
 
 __all__ = ["Search", "Wanted", "search_files", "search_tables"]
 
@@ -55,51 +57,74 @@ class Search:
 
 
 def search_tables(session: Session, wanted: Wanted) -> Search:
-    """Search every text column of every table for the words, and every column of bytes for the pieces."""
+    """Search every text column of every table for the words."""
     found = Search(store="ledger, tables")
     rows = 0
     tables = [table for table in tables_in(session) if table.name not in NOT_THEIRS]
+    namesakes = _namesakes(session, tables, wanted)
     for table in tables:
         rows += session.scalar(select(func.count()).select_from(table)) or 0
         for column in table.columns:
             if _is_text(column.type):
-                _search_column(session, table, column, wanted, found)
+                for place, is_left in _hits(session, table, column, wanted, namesakes):
+                    (found.left if is_left else found.other).append(place)
     found.searched = f"{len(tables)} tables, {rows} rows"
     return found
 
 
-def _search_column(session: Session, table: Table, column: Column[Any], wanted: Wanted, found: Search) -> None:
-    hits = [cast(column, String).icontains(text, autoescape=True) for text in _written(wanted.words)]
-    whose = table.columns["person_id"] if "person_id" in table.columns else literal(None)
+def _namesakes(session: Session, tables: Sequence[Table], wanted: Wanted) -> frozenset[str]:
+    """The ids of others who have one of the names."""
+    found = set()
+    names = {name_key(name) for name in wanted.names}
+    for table in tables if names else ():
+        if {"person_id", "name"} <= set(table.columns.keys()):
+            query = select(table.columns["person_id"], table.columns["name"]).distinct()
+            found |= {person_id for person_id, name in session.execute(query) if name and name_key(name) in names}
+    return frozenset(found - {wanted.person_id})
+
+
+def _hits(
+    session: Session, table: Table, column: Column[Any], wanted: Wanted, namesakes: frozenset[str]
+) -> Iterator[tuple[str, bool]]:
+    """The cells in which a word stands: where, and whether that is about the person."""
+    hits = [cast(column, String).ilike(_pattern(text), escape="/") for text in _written(wanted.words)]
+    owner = table.columns["person_id"] if "person_id" in table.columns else literal(None)
+    record = table.columns["record_id"] if "record_id" in table.columns else literal(None)
     keys = list(table.primary_key) or [column]
-    for text, owner, *key in session.execute(select(column, whose, *keys).where(or_(*hits))):
-        place = f"{table.name}.{column.name} ({', '.join(map(str, key))})"
-        verdict = _judged(column.name, str(text), owner, wanted)
-        if verdict is None:
-            continue
-        (found.left if verdict else found.other).append(place)
+    for text, whose, of_record, *key in session.execute(select(column, owner, record, *keys).where(or_(*hits))):
+        if whose is None and of_record is not None:
+            whose = session.scalar(select(Record.person_id).where(Record.record_id == of_record))  # noqa: PLW2901
+        verdict = _judged(column.name, str(text), wanted, is_of_namesake=whose in namesakes)
+        if verdict is not None:
+            yield f"{table.name}.{column.name} ({', '.join(map(str, key))})", verdict
 
 
-def _judged(column: str, text: str, owner: Any, wanted: Wanted) -> bool | None:
+def _judged(column: str, text: str, wanted: Wanted, *, is_of_namesake: bool) -> bool | None:
     """Whether a cell is about the person (True), about something else (False), or holds none of the words (None)."""
-    is_named = any(name_key(text) == name_key(name) for name in wanted.names)
-    told = [word for word in wanted.words if any(tells_of(text, form) for form in _written([word]))]
-    is_of_another = owner is not None and owner != wanted.person_id
     if column == "person_id":
         return True if text == wanted.person_id else None
     if column == "name":
-        return not is_of_another if is_named else None
+        is_named = any(name_key(text) == name_key(name) for name in wanted.names)
+        return not is_of_namesake if is_named else None
+    names = {name_key(name) for name in wanted.names}
+    told = [word for word in wanted.words if any(tells_of(text, form) for form in _written([word]))]
     if not told:
         return None
     if column in _SIGNED or column not in _TOLD:
         return False
-    # Of somebody else of the same name a line tells too.
-    return any(is_telling(word) and not (is_of_another and word != wanted.person_id) for word in told)
+    # An id that is made of the name, as Anna_Berg, tells no more of whom is meant.
+    return any(is_telling(word) and not (is_of_namesake and name_key(word) in names) for word in told)
 
 
 def _written(words: Sequence[str]) -> list[str]:
     """The words as they stand in a text, and as they stand in JSON."""
     return list(dict.fromkeys(form for word in words for form in (word, json.dumps(word)[1:-1])))
+
+
+def _pattern(text: str) -> str:
+    """What LIKE finds a text by, however its words are parted; case is judged later, for databases know it of ASCII."""
+    words = text.replace("/", "//").replace("%", "/%").replace("_", " ").split()
+    return f"%{'%'.join(re.sub(r'[^ -~]', '_', word) for word in words)}%"
 
 
 def _is_text(kind: TypeEngine[Any]) -> bool:
