@@ -180,8 +180,8 @@ def forget_person(
 def finish_forgetting(ledger: Ledger, sinks: Sequence[Sink]) -> list[SinkReport]:
     """Have ``sinks`` forget what they could not be told before; nobody else delivers to them meanwhile.
 
-    It is quick where there is nothing to do, and leaves a sink to which somebody is just delivering for the next time. What a sink does not take now is tried with the next call; nothing is
-    raised for that. Raises :class:`StorageError`.
+    It is quick where there is nothing to do, and leaves a sink to which somebody is just delivering for the next time.
+    What a sink does not take now is tried with the next call; nothing is raised for that. Raises :class:`StorageError`.
     """
     return [_ask(ledger, sink, wishes, "") for sink in sinks if (wishes := ledger.personal.wishes(sink.name))]
 

@@ -8,11 +8,9 @@ from typing import Annotated
 
 import typer
 
-from optimind.app.consent import consenting
-from optimind.app.running import ledger_url
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
 from optimind.cli.progress import one_interrupt, photograph_progress
-from optimind.config import load_config
+from optimind.config import Config, load_config
 from optimind.engines import engine_for_enrolment
 from optimind.errors import UsageError
 from optimind.gallery.encoder import encode_dataset
@@ -43,7 +41,7 @@ def encode(
     """Enrol photographs into the gallery; only new ones are computed."""
     settings = load_config(config)
     target = output or settings.gallery
-    sealer, who = settings.privacy.sealer(), consenting(settings, ledger_url(settings, data))
+    sealer, who = settings.privacy.sealer(), _consenting(settings, data)
     if target.is_dir():
         named = "--output" if output else "gallery:"
         raise UsageError(f"{named} {target} is a folder", mend=f"name a file, such as {target / 'gallery.pickle'}")
@@ -63,6 +61,16 @@ def encode(
         _print(report)
     if report.needs_a_person:
         raise typer.Exit(NEEDS_A_PERSON)
+
+
+def _consenting(settings: Config, data: Path | None) -> frozenset[str] | None:
+    """Who may be enrolled; None where no consent is asked for, and then no ledger is looked at."""
+    if not settings.privacy.require_consent:
+        return None
+    from optimind.app.consent import consenting  # noqa: PLC0415 - what speaks to the ledger takes a while to load
+    from optimind.app.running import ledger_url  # noqa: PLC0415 - as above
+
+    return consenting(settings, ledger_url(settings, data))
 
 
 def _print(report: EncodeReport) -> None:

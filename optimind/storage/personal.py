@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,7 @@ class PersonalData:
     def search_tables(self, wanted: Wanted) -> Search:
         """Look for the person in every table."""
         with self._database.reading() as session:
-            return search_tables(session, wanted)
+            return search_tables(session, _storable(wanted))
 
     def search_files(self, wanted: Wanted) -> Search | None:
         """Look for the person in the bytes of an SQLite database's files; None for a database server."""
@@ -78,7 +79,7 @@ class PersonalData:
             return None
         files = [Path(f"{self._database.path}{suffix}") for suffix in ("", "-wal", "-journal")]
         with self._database.reading() as session:
-            return search_files(session, files, wanted)
+            return search_files(session, files, _storable(wanted))
 
     # -- what sinks must forget
 
@@ -120,14 +121,23 @@ class PersonalData:
             self._repeat(lambda session: sweeping.sweep_records(session, day, sinks), counts)
             self._repeat(lambda session: sweeping.sweep_school(session, day), counts, once=True)
         if sightings_before is not None:
-            until = sightings_before
-            self._repeat(lambda session: {"sightings": sweeping.sweep_sightings(session, until)}, counts)
+            counts["sightings"] += self._sweep_sightings(sightings_before)
         gone = {name: number for name, number in sorted(counts.items()) if number}
         if gone:
             with self._database.writing() as session:
                 append(session, self._clock(), [Said(actor="privacy sweep", action="swept", detail=gone)])
             self._database.scrub()
         return gone
+
+    def _sweep_sightings(self, before: date) -> int:
+        count = 0
+        while True:
+            with self._database.reading() as session:
+                ids = sweeping.old_evidence(session, before)
+            if not ids:
+                return count
+            with self._database.writing() as session:
+                count += sweeping.sweep_sightings(session, ids)
 
     def _repeat(self, work: Callable[[Session], dict[str, int]], counts: Counter[str], *, once: bool = False) -> None:
         """Do ``work`` until nothing is left for it, each time in a transaction of its own."""
@@ -146,3 +156,7 @@ class PersonalData:
         if any(changed.values()):
             self.scrub()
         return changed
+
+
+def _storable(wanted: Wanted) -> Wanted:
+    return replace(wanted, person_id=storable(wanted.person_id), names=tuple(map(storable, wanted.names)))

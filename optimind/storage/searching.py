@@ -22,6 +22,8 @@ from optimind.storage.tables import Record
 
 __all__ = ["Search", "Wanted", "search_files", "search_tables"]
 
+_MOST_OTHER = 100
+"""So many places are listed where a word stands for something else."""
 _SIGNED = frozenset({"actor", "given_by", "recorded_by"})
 """Who did or signed something: staff or parents, and part of the log's chain."""
 _TOLD = frozenset({"reason", "why", "detail", "note", "last_error", "suspicion", "payload", "error", "message", "text"})
@@ -67,7 +69,10 @@ def search_tables(session: Session, wanted: Wanted) -> Search:
         for column in table.columns:
             if _is_text(column.type):
                 for place, is_left in _hits(session, table, column, wanted, namesakes):
-                    (found.left if is_left else found.other).append(place)
+                    if is_left:
+                        found.left.append(place)
+                    elif len(found.other) < _MOST_OTHER:
+                        found.other.append(place)
     found.searched = f"{len(tables)} tables, {rows} rows"
     return found
 
@@ -134,32 +139,41 @@ def _is_text(kind: TypeEngine[Any]) -> bool:
 def search_files(session: Session, files: Sequence[Path], wanted: Wanted) -> Search:
     """Search the bytes of an SQLite database's ``files`` for the words and pieces.
 
-    A word that is also part of something that is still in a table is looked for in none of them: nobody could say
-    whether its bytes are a trace.
+    A word that is also part of something that is still in a table, or that comes about by chance where numbers and
+    checksums stand side by side, is not looked for: nobody could say whether its bytes are a trace.
     """
     found = Search(store="ledger, bytes of its files")
     tables = tables_in(session)
     texts = [*wanted.words, *(wanted.person_id + name for name in wanted.names)]
-    needles = {text.encode(): repr(text) for text in texts if len(text.encode()) >= 4}
+    words = {text.encode(): repr(text) for text in texts}
+    unsure = {needle for needle in words if not _is_rare(needle)}
+    unsure |= set(_standing(session, tables, [needle for needle in words if needle not in unsure]))
+    found.unsure = [what for needle, what in words.items() if needle in unsure]
+    needles = {needle: what for needle, what in words.items() if needle not in unsure}
     needles |= dict.fromkeys(wanted.pieces, "a piece of a picture or template")
     there = [path for path in files if path.exists()]
     for needle, what in needles.items():
-        if _stands(session, tables, needle):
-            found.unsure.append(what)
-            continue
         found.left += [f"{path.name}: {what} at byte {at}" for path in there for at in _places(path, needle)]
     size = sum(path.stat().st_size for path in there)
     found.searched = f"{', '.join(path.name for path in there)}: {size} bytes, {len(needles)} patterns"
     return found
 
 
-def _stands(session: Session, tables: Sequence[Table], needle: bytes) -> bool:
-    """Whether the bytes are in a cell of any table (SQLite)."""
+def _is_rare(needle: bytes) -> bool:
+    """Whether the bytes hardly come about by chance: digits and checksums stand beside each other without a gap."""
+    return len(needle) >= (10 if re.fullmatch(rb"[0-9a-f.: -]*", needle) else 5)
+
+
+def _standing(session: Session, tables: Sequence[Table], needles: Sequence[bytes]) -> list[bytes]:
+    """Those of the ``needles`` that are in a cell of any table (SQLite); each table is read once."""
+    stands = dict.fromkeys(needles, False)
     for table in tables:
-        hits = [func.instr(cast(column, LargeBinary), needle) > 0 for column in table.columns]
-        if hits and session.execute(select(literal(1)).select_from(table).where(or_(*hits)).limit(1)).first():
-            return True
-    return False
+        cells = [cast(column, LargeBinary) for column in table.columns]
+        hits = [or_(*(func.instr(cell, needle) > 0 for cell in cells)) for needle in needles]
+        answers = session.execute(select(*(func.max(hit) for hit in hits)).select_from(table)).one() if hits else ()
+        for needle, answer in zip(needles, answers, strict=True):
+            stands[needle] |= bool(answer)
+    return [needle for needle, is_there in stands.items() if is_there]
 
 
 def _places(path: Path, needle: bytes, most: int = 3) -> Iterator[int]:

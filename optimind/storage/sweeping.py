@@ -18,7 +18,7 @@ from optimind.storage.school_tables import (
 )
 from optimind.storage.tables import OutboxEntry, Record, StoredSighting
 
-__all__ = ["sweep_minutes", "sweep_records", "sweep_school", "sweep_shots", "sweep_sightings"]
+__all__ = ["old_evidence", "sweep_minutes", "sweep_records", "sweep_school", "sweep_shots", "sweep_sightings"]
 
 AT_ONCE = 500
 """So many records go in one transaction: others that write wait no longer than for that."""
@@ -65,13 +65,20 @@ def sweep_school(session: Session, before: date) -> dict[str, int]:
     }
 
 
-def sweep_sightings(session: Session, before: date) -> int:
-    """Delete the evidence of up to :data:`AT_ONCE` records of days before ``before`` whose meeting is closed."""
+def old_evidence(session: Session, before: date) -> list[str]:
+    """Up to :data:`AT_ONCE` records of days before ``before`` that have evidence still and whose meeting is closed.
+
+    It reads many rows where there are none, so it is not for a transaction that writes.
+    """
     open_ = select(StoredSession.session_id).where(StoredSession.closed_at.is_(None))
     has_some = exists().where(StoredSighting.record_id == Record.record_id)
     old = select(Record.record_id).where(Record.date < before, Record.session_id.not_in(open_), has_some)
-    ids = list(session.scalars(old.limit(AT_ONCE)))
-    return _delete(session, StoredSighting, StoredSighting.record_id.in_(ids))
+    return list(session.scalars(old.limit(AT_ONCE)))
+
+
+def sweep_sightings(session: Session, record_ids: Sequence[str]) -> int:
+    """Delete the evidence of these records."""
+    return _delete(session, StoredSighting, StoredSighting.record_id.in_(record_ids))
 
 
 def sweep_shots(session: Session, before: datetime) -> int:

@@ -82,7 +82,12 @@ def completed(school: School, server: SheetsServer) -> dict[str, Any]:
     document: dict[str, Any] = json.loads(done.stdout)
     assert document["left"] == 0
     data = school.everything()
-    pieces = (b"1042", vector(ANNA).tobytes()[:16], picture("shot of 1042")[100:140], picture("1042/b.jpg")[100:140])
+    pieces = (
+        b"1042771190",
+        vector(ANNA).tobytes()[:16],
+        picture("shot of 1042771190")[100:140],
+        picture("1042771190/b.jpg")[100:140],
+    )
     assert [piece for piece in pieces if piece in data] == []
     assert sorted(str(record["person_id"]) for record in server.sheet.records()) == [NAMESAKE, BO]
     assert load_gallery(school.places.gallery).people == 2

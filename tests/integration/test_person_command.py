@@ -234,8 +234,16 @@ def test_forget_proves_it_store_by_store(school: School, call: Told) -> None:
     }
     # And by a search of its own: nothing in any file, but for the other Anna Berg.
     data = school.everything()
-    pieces = [b"1042", vector(ANNA).tobytes()[:16], vector(ANNA, 1).tobytes()[:16], picture("shot of 1042")[100:140]]
-    pieces += [picture(file)[100:140] for file in ("1042_Anna_Berg.jpg", "1042/b.jpg", "10420", "10421")]
+    pieces = [
+        b"1042771190",
+        vector(ANNA).tobytes()[:16],
+        vector(ANNA, 1).tobytes()[:16],
+        picture("shot of 1042771190")[100:140],
+    ]
+    pieces += [
+        picture(file)[100:140]
+        for file in ("1042771190_Anna_Berg.jpg", "1042771190/b.jpg", "10427711900", "10427711901")
+    ]
     assert [piece for piece in pieces if piece in data] == []
     assert picture("a stranger0")[100:140] in data
     assert [s.person_id for s in load_gallery(school.places.gallery).samples] == [s.person_id for s in others]
@@ -246,7 +254,7 @@ def test_forget_proves_it_store_by_store(school: School, call: Told) -> None:
 
 
 def test_what_is_left_is_an_error_that_says_where(school: School, call: Told) -> None:
-    (school.places.dataset / "7/copy.jpg").write_bytes(picture("1042/b.jpg"))
+    (school.places.dataset / "7/copy.jpg").write_bytes(picture("1042771190/b.jpg"))
     with school.ledger() as ledger:
         ledger.school.excuse(BO, *[ledger.register()[0].date] * 2, why="visits Cara Holm", actor="x")
     assert call("person", "forget", ANNA, "--yes", "--name", "Cara Holm") == 1
@@ -270,12 +278,12 @@ def test_somebody_who_is_in_one_store_only(store: str, school: School, call: Tol
     assert call.document["left"] == 0
     assert call.document["removed"]
     assert Path("data").exists() is (store == "ledger")
-    assert b"1042" not in school.everything()
+    assert b"1042771190" not in school.everything()
 
 
 def test_it_asks_first(school: School, call: Told) -> None:
     assert call("person", "forget", ANNA) == 2
-    assert "of 1042 there is: 3 photographs, 2 templates" in call.err
+    assert "of 1042771190 there is: 3 photographs, 2 templates" in call.err
     assert "2 records" in call.err
     assert len(load_gallery(school.places.gallery).samples) == 4
 
@@ -331,10 +339,15 @@ def with_sheet(tmp_path: Path, server: SheetsServer, monkeypatch: pytest.MonkeyP
     deliver(school)
     roster = replace(server.sheet, title="Roster 7b", sheet_id=77, cells={})
     roster.fill(
-        [["The 7b", "", ""], ["name", "Person_ID", "note"], ["Anna Berg", "1042", "sits in front"], ["Bo", "7", ""]]
+        [
+            ["The 7b", "", ""],
+            ["name", "Person_ID", "note"],
+            ["Anna Berg", "1042771190", "sits in front"],
+            ["Bo", "7", ""],
+        ]
     )
     plain = replace(server.sheet, title="Notes", sheet_id=78, cells={})
-    plain.fill([["whatever", "1042"]])
+    plain.fill([["whatever", "1042771190"]])
     server.sheets |= {"Roster 7b": roster, "Notes": plain}
     return school
 
@@ -361,8 +374,8 @@ def test_the_rows_go_from_every_worksheet(with_sheet: School, server: SheetsServ
     assert people_in(server) == [NAMESAKE, BO]
     lines = server.sheets["Roster 7b"].lines()
     assert [line[0] for line in lines] == ["The 7b", "name", "", "Bo"]
-    assert not any("1042" in map(str, line) for line in [*lines, *server.sheet.lines()])
-    assert server.sheets["Notes"].lines() == [["whatever", "1042"]]
+    assert not any("1042771190" in map(str, line) for line in [*lines, *server.sheet.lines()])
+    assert server.sheets["Notes"].lines() == [["whatever", "1042771190"]]
     assert len([r for r in server.requests[requests:] if "values" in r]) == 3
     with with_sheet.ledger() as ledger:
         assert ledger.personal.pending() == {}
@@ -454,12 +467,12 @@ def test_the_export_is_whole_readable_and_private(
         "data.json",
         "templates.json",
         shot,
-        "photographs/1042_Anna_Berg.jpg",
-        "photographs/1042/b.jpg",
-        "photographs/1042/c.jpg",
+        "photographs/1042771190_Anna_Berg.jpg",
+        "photographs/1042771190/b.jpg",
+        "photographs/1042771190/c.jpg",
     }
-    assert files[shot] == picture("shot of 1042")
-    assert files["photographs/1042/b.jpg"] == picture("1042/b.jpg")
+    assert files[shot] == picture("shot of 1042771190")
+    assert files["photographs/1042771190/b.jpg"] == picture("1042771190/b.jpg")
     data = json.loads(files["data.json"])
     assert {table: len(rows) for table, rows in data.items()} == {
         "records": 2,
@@ -474,7 +487,7 @@ def test_the_export_is_whole_readable_and_private(
     }
     assert "Bo Ek" not in files["data.json"].decode()
     assert [np.array_equal(t["embedding"], vector(ANNA, n)) for n, t in enumerate(json.loads(files["templates.json"]))]
-    assert "Anna Berg (1042)" in files["README.txt"].decode()
+    assert "Anna Berg (1042771190)" in files["README.txt"].decode()
     for path in (tmp_path / "out").rglob("*"):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
     assert call("person", "export", ANNA, "--output", "out") == 2

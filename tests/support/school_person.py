@@ -26,7 +26,7 @@ from optimind.storage.visitors import KeptShot
 
 EMBEDDER = "test-embedder"
 DIMENSION = 16
-ANNA, NAMESAKE, BO = "1042", "2001", "7"
+ANNA, NAMESAKE, BO = "1042771190", "2001", "7"
 NAMES = {ANNA: "Anna Berg", NAMESAKE: "Anna Berg", BO: "Bo Ek"}
 
 
@@ -82,23 +82,30 @@ def make_school(folder: Path, sealer: Sealer = PLAIN, sinks: tuple[str, ...] = (
 
 def gallery_of(path: Path) -> GalleryFile:
     """The gallery of the three, with a photograph of somebody that shows the same as one of Anna's."""
-    files = {ANNA: ["1042_Anna_Berg.jpg", "1042/b.jpg"], NAMESAKE: ["2001_Anna_Berg.jpg"], BO: ["7/1.jpg"]}
+    files = {ANNA: ["1042771190_Anna_Berg.jpg", "1042771190/b.jpg"], NAMESAKE: ["2001_Anna_Berg.jpg"], BO: ["7/1.jpg"]}
     samples = tuple(
         Sample(person, NAMES[person], vector(person, n), file, 9, 9, f"{person}{n}" * 8, f"p{person}{n}", 90.0, 50.0)
         for person, own in files.items()
         for n, file in enumerate(own)
     )
-    twin = "shows the same as 1042/b.jpg, of someone else; none of them is enrolled"
+    twin = "shows the same as 1042771190/b.jpg, of someone else; none of them is enrolled"
     unused = (
         Unused("7/2.jpg", 9, 9, "aa", "pp", "duplicate", twin),
-        Unused("1042/c.jpg", 9, 9, "bb", "qq", "no_face", "no face was found"),
+        Unused("1042771190/c.jpg", 9, 9, "bb", "qq", "no_face", "no face was found"),
         Unused("7/3.jpg", 9, 9, "cc", "rr", "no_face", "no face was found"),
     )
     return GalleryFile(EMBEDDER, DIMENSION, samples, unused, "test", 3, path)
 
 
 def _photographs(dataset: Path) -> None:
-    for file in ("1042_Anna_Berg.jpg", "1042/b.jpg", "1042/c.jpg", "2001_Anna_Berg.jpg", "7/1.jpg", "7/2.jpg"):
+    for file in (
+        "1042771190_Anna_Berg.jpg",
+        "1042771190/b.jpg",
+        "1042771190/c.jpg",
+        "2001_Anna_Berg.jpg",
+        "7/1.jpg",
+        "7/2.jpg",
+    ):
         path = dataset / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture(file))

@@ -24,7 +24,13 @@ from optimind.sealing import PLAIN
 
 @pytest.mark.parametrize(
     ("file", "owner"),
-    [("7/1.jpg", "7"), ("7/deep/1.jpg", "7"), ("1042_Anna.jpg", "1042"), ("Anna.jpg", "Anna"), ("17.jpg", "17")],
+    [
+        ("7/1.jpg", "7"),
+        ("7/deep/1.jpg", "7"),
+        ("1042771190_Anna.jpg", "1042771190"),
+        ("Anna.jpg", "Anna"),
+        ("17.jpg", "17"),
+    ],
 )
 def test_whose_a_file_is(file: str, owner: str) -> None:
     assert owner_of_file(file) == owner
@@ -32,15 +38,19 @@ def test_whose_a_file_is(file: str, owner: str) -> None:
 
 def test_a_persons_folder_and_flat_files_and_nobody_elses(tmp_path: Path) -> None:
     dataset = make_school(tmp_path).places.dataset
-    (dataset / "10421_Carl.jpg").write_bytes(b"x")
-    (dataset / ".1042_x.jpg.tmp").write_bytes(b"x")
-    (dataset / "1042/.hidden.tmp").write_bytes(b"x")
-    (dataset / "1042/deep").mkdir()
-    (dataset / "1042/deep/notes.txt").write_bytes(b"x")
-    assert [path.name for path in files_of(dataset, ANNA)] == [".1042_x.jpg.tmp", "1042", "1042_Anna_Berg.jpg"]
+    (dataset / "10427711901_Carl.jpg").write_bytes(b"x")
+    (dataset / ".1042771190_x.jpg.tmp").write_bytes(b"x")
+    (dataset / "1042771190/.hidden.tmp").write_bytes(b"x")
+    (dataset / "1042771190/deep").mkdir()
+    (dataset / "1042771190/deep/notes.txt").write_bytes(b"x")
+    assert [path.name for path in files_of(dataset, ANNA)] == [
+        ".1042771190_x.jpg.tmp",
+        "1042771190",
+        "1042771190_Anna_Berg.jpg",
+    ]
     assert remove_files(files_of(dataset, ANNA)) == (6, [])
     left = sorted(str(path.relative_to(dataset)) for path in dataset.rglob("*") if path.is_file())
-    assert left == ["10421_Carl.jpg", "2001_Anna_Berg.jpg", "7/1.jpg", "7/2.jpg"]
+    assert left == ["10427711901_Carl.jpg", "2001_Anna_Berg.jpg", "7/1.jpg", "7/2.jpg"]
     assert files_of(tmp_path / "none", ANNA) == []
 
 
@@ -48,7 +58,7 @@ def test_a_link_goes_and_what_it_leads_to_is_named(tmp_path: Path) -> None:
     dataset = make_school(tmp_path).places.dataset
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere/a.jpg").write_bytes(b"x")
-    (dataset / "1042/link.jpg").symlink_to(tmp_path / "elsewhere/a.jpg")
+    (dataset / "1042771190/link.jpg").symlink_to(tmp_path / "elsewhere/a.jpg")
     (dataset / "88").symlink_to(tmp_path / "elsewhere")
     assert remove_files(files_of(dataset, ANNA))[1] == [str(tmp_path / "elsewhere/a.jpg")]
     assert remove_files(files_of(dataset, "88")) == (1, [str(tmp_path / "elsewhere")])
@@ -105,7 +115,7 @@ def test_the_photographs_are_searched_by_name_and_content(tmp_path: Path) -> Non
     dataset = make_school(tmp_path).places.dataset
     digests = digests_of(files_of(dataset, ANNA))
     assert len(search_dataset(dataset, ANNA, ("Anna Berg",), digests).left) == 4
-    (dataset / "7/copy.jpg").write_bytes(picture("1042/b.jpg"))
+    (dataset / "7/copy.jpg").write_bytes(picture("1042771190/b.jpg"))
     remove_files(files_of(dataset, ANNA))
     found = search_dataset(dataset, ANNA, (NAMES[ANNA],), digests)
     assert found.left == [f"{dataset}/7/copy.jpg (a copy of a photograph)"]
