@@ -142,13 +142,15 @@ def forget_person(
     *,
     names: Sequence[str] = (),
     keep_counts: bool = False,
+    redact: bool = False,
     actor: str = "",
 ) -> ForgetReport:
     """Remove all that is stored of ``person_id``, have the sinks forget it, and search every store for what is left.
 
     ``names`` are searched for besides those that the stores know. With ``keep_counts`` records that nothing changes any
-    more stay under a pseudonym. Raises :class:`OptiMindError` where a store cannot be changed; what was removed until
-    then is gone, and the same call completes it.
+    more stay under a pseudonym; with ``redact`` the person is taken out of what people wrote of others. Raises
+    :class:`OptiMindError` where a store cannot be changed; what was removed until then is gone, and the same call
+    completes it.
     """
     sealer = config.privacy.sealer()
     report = ForgetReport(person_id=person_id)
@@ -164,6 +166,8 @@ def forget_person(
                 erased = ledger.personal.forget(
                     person_id, sinks=[sink.name for sink in sinks], keep_counts=keep_counts, actor=actor
                 )
+                if redact:
+                    _redact(ledger, known, person_id, [sink.name for sink in sinks], report)
             _note_erased(report, erased)
         _forget_files(known, person_id, places, sealer, report)
         if places.has_ledger:
@@ -239,6 +243,17 @@ def _identifier(config: Config, gallery: GalleryFile) -> Identifier:
         min_samples=1,
     )
     return Identifier(to_core(gallery), limits, calibration)
+
+
+def _redact(ledger: Ledger, known: _Known, person_id: str, sinks: Sequence[str], report: ForgetReport) -> None:
+    """Take the person out of others' texts, and let what was decided by these be said anew."""
+    wanted = Wanted(person_id=person_id, names=tuple(sorted(known.names)))
+    texts, records = ledger.personal.redact(wanted, is_decided=False)
+    ledger.redecide(records, sinks)
+    # The lines that tell of those decisions may repeat what the reasons were.
+    more, _ = ledger.personal.redact(wanted, is_decided=True)
+    if texts + more:
+        report.removed["texts of others redacted"] = texts + more
 
 
 def _note_erased(report: ForgetReport, erased: Erased) -> None:

@@ -119,6 +119,9 @@ def forget(
     keep_counts: Annotated[
         bool, typer.Option("--keep-counts", help="Keep past records under a random pseudonym, for statistics.")
     ] = False,
+    redact: Annotated[
+        bool, typer.Option("--redact", help="Also write [forgotten] for them in what people wrote of others.")
+    ] = False,
     name: Annotated[
         list[str] | None, typer.Option("--name", help="Also search for this name; may be given several times.")
     ] = None,
@@ -134,7 +137,9 @@ def forget(
     person_id = _checked_id(person_id)
     if not yes:
         _ask(person_id, found_of(settings, person_id, places))
-    report = forget_person(settings, person_id, places, names=name or (), keep_counts=keep_counts, actor=this_user())
+    report = forget_person(
+        settings, person_id, places, names=name or (), keep_counts=keep_counts, redact=redact, actor=this_user()
+    )
     if as_document:
         print(json.dumps(report.as_json(), indent=1))
     else:
@@ -269,7 +274,7 @@ def _print_report(report: ForgetReport) -> None:
     if report.left:
         print(
             f"error: {report.left} traces are left\n"
-            "  mend: correct or delete what is named above (a text that tells of the person, a copy of a photograph), "
-            "end a run that is going on, and run the same command again",
+            "  mend: delete the copies of photographs that are named above, take the person out of what people wrote "
+            "of others with --redact, end a run that is going on, and run the same command again",
             file=sys.stderr,
         )

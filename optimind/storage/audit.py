@@ -21,7 +21,17 @@ from optimind.storage.chunks import chunks
 from optimind.storage.database import Database
 from optimind.storage.school_tables import AuditEntry
 
-__all__ = ["FIRST_PREVIOUS", "AuditLine", "AuditLog", "AuditReport", "Said", "append", "erase", "erase_records"]
+__all__ = [
+    "FIRST_PREVIOUS",
+    "AuditLine",
+    "AuditLog",
+    "AuditReport",
+    "Said",
+    "append",
+    "erase",
+    "erase_lines",
+    "erase_records",
+]
 
 FIRST_PREVIOUS: Final = "0" * 64
 """What stands before the first line."""
@@ -106,6 +116,11 @@ def erase(session: Session, person_id: str, record_ids: Sequence[str] = ()) -> i
 def erase_records(session: Session, record_ids: Sequence[str]) -> int:
     """Take out what the log says of these records; return of how many lines. The chain still holds."""
     return sum(_erase(session, AuditEntry.record_id.in_(ids)) for ids in chunks(record_ids))
+
+
+def erase_lines(session: Session, numbers: Sequence[int]) -> int:
+    """Take out what these lines say; return how many those were. The chain still holds."""
+    return sum(_erase(session, AuditEntry.number.in_(some)) for some in chunks(numbers))
 
 
 def _erase(session: Session, where: ColumnElement[bool]) -> int:

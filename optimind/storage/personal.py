@@ -14,6 +14,7 @@ from optimind.storage import forgetting, person_rows, sweeping
 from optimind.storage.audit import Said, append
 from optimind.storage.database import Database
 from optimind.storage.forgetting import Erased
+from optimind.storage.redacting import redact
 from optimind.storage.resealing import reseal
 from optimind.storage.searching import Search, Wanted, search_files, search_tables
 from optimind.storage.text import storable
@@ -62,6 +63,15 @@ class PersonalData:
                 actor=storable(actor),
                 now=self._clock(),
             )
+
+    def redact(self, wanted: Wanted, *, is_decided: bool) -> tuple[int, list[str]]:
+        """Take the person out of what people wrote of others; return of how many texts, and which records to redecide.
+
+        Once these are decided again, with ``is_decided``, what is left in the reasons of records goes too. Lines of the
+        audit log that tell of the person lose what they say.
+        """
+        with self._database.writing() as session:
+            return redact(session, _storable(wanted), is_decided=is_decided)
 
     def scrub(self) -> bool:
         """Leave nothing in the files of SQLite but what is in the tables; False where a reader is in the way."""

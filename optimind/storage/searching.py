@@ -20,7 +20,7 @@ from optimind.core.naming import is_telling, name_key, tells_of
 from optimind.storage.person_rows import NOT_THEIRS, tables_in
 from optimind.storage.tables import Record
 
-__all__ = ["Search", "Wanted", "search_files", "search_tables"]
+__all__ = ["Search", "Wanted", "search_files", "search_tables", "texts_about", "without_words"]
 
 _MOST_OTHER = 100
 """So many places are listed where a word stands for something else."""
@@ -68,13 +68,37 @@ def search_tables(session: Session, wanted: Wanted) -> Search:
         rows += session.scalar(select(func.count()).select_from(table)) or 0
         for column in table.columns:
             if _is_text(column.type):
-                for place, is_left in _hits(session, table, column, wanted, namesakes):
+                for key, _, is_left in _hits(session, table, column, wanted, namesakes):
+                    place = f"{table.name}.{column.name} ({', '.join(map(str, key))})"
                     if is_left:
                         found.left.append(place)
                     elif len(found.other) < _MOST_OTHER:
                         found.other.append(place)
     found.searched = f"{len(tables)} tables, {rows} rows"
     return found
+
+
+def texts_about(session: Session, wanted: Wanted) -> list[tuple[Table, Column[Any], tuple[Any, ...], str]]:
+    """The texts, in rows of others, that tell of the person: table, column, the row's key, and the text."""
+    tables = [table for table in tables_in(session) if table.name not in NOT_THEIRS]
+    namesakes = _namesakes(session, tables, wanted)
+    return [
+        (table, column, key, text)
+        for table in tables
+        for column in table.columns
+        if _is_text(column.type) and column.name in _TOLD
+        for key, text, is_left in _hits(session, table, column, wanted, namesakes)
+        if is_left
+    ]
+
+
+def without_words(text: str, words: Sequence[str], instead: str) -> str:
+    """The text with ``instead`` where one of the words stands as a word of its own, whatever parts its words."""
+    for word in _written(words):
+        parts = r"[\s_]+".join(map(re.escape, word.replace("_", " ").split()))
+        if parts:
+            text = re.sub(rf"(?<!\w){parts}(?!\w)", lambda _: instead, text, flags=re.IGNORECASE)
+    return text
 
 
 def _namesakes(session: Session, tables: Sequence[Table], wanted: Wanted) -> frozenset[str]:
@@ -90,8 +114,8 @@ def _namesakes(session: Session, tables: Sequence[Table], wanted: Wanted) -> fro
 
 def _hits(
     session: Session, table: Table, column: Column[Any], wanted: Wanted, namesakes: frozenset[str]
-) -> Iterator[tuple[str, bool]]:
-    """The cells in which a word stands: where, and whether that is about the person."""
+) -> Iterator[tuple[tuple[Any, ...], str, bool]]:
+    """The cells in which a word stands: the row's key, the text, and whether that is about the person."""
     hits = [cast(column, String).ilike(_pattern(text), escape="/") for text in _written(wanted.words)]
     owner = table.columns["person_id"] if "person_id" in table.columns else literal(None)
     record = table.columns["record_id"] if "record_id" in table.columns else literal(None)
@@ -101,7 +125,7 @@ def _hits(
             whose = session.scalar(select(Record.person_id).where(Record.record_id == of_record))  # noqa: PLW2901
         verdict = _judged(column.name, str(text), wanted, is_of_namesake=whose in namesakes)
         if verdict is not None:
-            yield f"{table.name}.{column.name} ({', '.join(map(str, key))})", verdict
+            yield tuple(key), str(text), verdict
 
 
 def _judged(column: str, text: str, wanted: Wanted, *, is_of_namesake: bool) -> bool | None:

@@ -6,7 +6,7 @@ from datetime import date, datetime
 from sqlalchemy import ColumnElement, delete, exists, select
 from sqlalchemy.orm import Session, aliased
 
-from optimind.storage.audit import erase_records
+from optimind.storage.audit import erase_lines, erase_records
 from optimind.storage.school_tables import (
     AuditEntry,
     RecordShot,
@@ -53,11 +53,7 @@ def sweep_school(session: Session, before: date) -> dict[str, int]:
         AuditEntry.at < before.isoformat(),
     )
     numbers = list(session.scalars(lines))
-    for start in range(0, len(numbers), AT_ONCE):
-        some = AuditEntry.number.in_(numbers[start : start + AT_ONCE])
-        for entry in session.scalars(select(AuditEntry).where(some)):
-            entry.person_id = entry.detail = entry.salt = None
-    session.flush()
+    erase_lines(session, numbers)
     return {
         "excuses": _delete(session, StoredExcuse, StoredExcuse.last_day < before),
         "members": _delete(session, StoredMember, StoredMember.last_day < before),

@@ -26,11 +26,13 @@ from optimind.app.running import RunOptions, run
 from optimind.app.sinks import enabled_sinks
 from optimind.cli import main
 from optimind.config import load_config
+from optimind.core.events import AttendanceStatus
 from optimind.errors import GalleryMissing
 from optimind.gallery import load_gallery, save_gallery
 from optimind.gallery.format import temporary_of
 from optimind.gallery.journal import journal_of
 from optimind.pipeline.delivery import DeliveryWorker
+from optimind.storage import Correction
 
 CONFIG = "gallery: g.pickle\n"
 
@@ -263,7 +265,26 @@ def test_what_is_left_is_an_error_that_says_where(school: School, call: Told) ->
     assert "left: audit.detail (" in call.out
     assert "3 traces are left" in call.err
     (school.places.dataset / "7/copy.jpg").unlink()
-    assert call("person", "forget", ANNA, "--yes") == 0
+    assert "--redact" in call.err
+    assert call("person", "forget", ANNA, "--yes", "--name", "Cara Holm", "--redact", "--json") == 0
+    assert call.document["removed"] == {"texts of others redacted": 2}
+    with school.ledger() as ledger:
+        assert [excuse.why for excuse in ledger.school.excuses(BO)][-1] == "visits [forgotten]"
+        assert ledger.audit.verify().fault is None
+
+
+def test_what_a_correction_says_of_somebody_else_is_said_anew(with_sheet: School, call: Told) -> None:
+    with with_sheet.ledger() as ledger:
+        (his,) = [row.record_id for row in ledger.register() if row.person_id == BO]
+        said = Correction(record_id=his, status=AttendanceStatus.LATE, actor="Ms Hill", why="with cara  HOLM")
+        (row,) = ledger.correct([said])
+        assert row.reason == "Ms Hill: with cara  HOLM"
+    assert call("person", "forget", ANNA, "--yes", "--name", "Cara Holm", "--redact") == 0, call.out
+    with with_sheet.ledger() as ledger:
+        (after,) = [row for row in ledger.register() if row.person_id == BO]
+        assert (after.reason, after.version) == ("Ms Hill: with [forgotten]", row.version + 1)
+        assert ledger.outbox.lag("sheets")[0] == 1
+        assert ledger.audit.verify().fault is None
 
 
 @pytest.mark.parametrize("store", ["ledger", "gallery", "datasets"])
