@@ -124,6 +124,8 @@ def _convert_gallery(path: Path, sealer: Sealer) -> int:
 def _blank(descriptor: int, size: int) -> None:
     """Write over the old file, which has no name any more: as far as the disk allows, what was plain is gone."""
     with suppress(OSError):
+        if os.fstat(descriptor).st_nlink:
+            return  # somebody's copy by another name
         os.lseek(descriptor, 0, os.SEEK_SET)
         for start in range(0, size, 1 << 20):
             os.write(descriptor, bytes(min(1 << 20, size - start)))

@@ -107,6 +107,20 @@ def test_encrypt_change_the_key_and_decrypt(school: School) -> None:
     assert all(piece in stores(school) for piece in PLAIN_PIECES)
 
 
+def test_the_plain_file_is_written_over_but_not_a_copy_of_somebodys(school: School) -> None:
+    call("key", "new", "--output", "k")
+    settings("  key: {file: k}\n")
+    before = school.places.gallery.read_bytes()
+    Path("copy.pickle").hardlink_to(school.places.gallery)
+    with school.places.gallery.open("rb") as old:
+        assert call("encrypt").exit_code == 0
+        assert old.read() == before
+    Path("copy.pickle").rename(school.places.gallery)
+    with school.places.gallery.open("rb") as old:
+        assert call("encrypt").exit_code == 0
+        assert old.read() == bytes(len(before))
+
+
 def test_a_conversion_that_was_cut_off_is_completed(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
     call("key", "new", "--output", "k1")
     call("key", "new", "--output", "k2")
