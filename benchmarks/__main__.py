@@ -21,6 +21,7 @@ from benchmarks import (
     identification,
     live,
     pad,
+    sealing,
     search,
     soak,
     tracking,
@@ -41,6 +42,7 @@ ALL = {
     "cameras": cameras,
     "tracking": tracking,
     "pad": pad,
+    "sealing": sealing,
     "visitors": visitors,
 }
 LONG = {"soak": soak}

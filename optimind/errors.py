@@ -16,6 +16,7 @@
     │   └── SourceNotFound        the path or device does not exist                  exit 2
     ├── EngineError               a detector or embedder cannot work
     ├── StorageError              the ledger cannot be read or written
+    ├── SealRefused               what is encrypted cannot be opened: no key, another one, or it was changed
     ├── PluginError               a plugin, sink, source or engine cannot be loaded
     └── DeliveryError             a sink did not take its rows
         ├── DeliveryDelayed       try again later (down, busy, over quota)
@@ -41,6 +42,7 @@ __all__ = [
     "Interrupted",
     "OptiMindError",
     "PluginError",
+    "SealRefused",
     "SourceError",
     "SourceNotFound",
     "StorageError",
@@ -118,6 +120,10 @@ class EngineError(OptiMindError):
 
 class StorageError(OptiMindError):
     """The ledger cannot be read or written."""
+
+
+class SealRefused(OptiMindError):
+    """What is encrypted cannot be opened: the key is missing or another one, or it was changed."""
 
 
 class PluginError(OptiMindError):

@@ -472,6 +472,17 @@ class Sink(Protocol):
         """Return which records of the last delivery may still stand somewhere with an earlier status (record_id)."""
         return ()
 
+    def forget(self, record_ids: Sequence[str], person_id: str) -> bool:  # noqa: ARG002 - what a sink of its own takes
+        """Delete the rows of these records, and whatever else is there of the person; return whether that can be done.
+
+        Called when somebody is to be forgotten. ``person_id`` is empty where only the records are known any more, as
+        when the sink could not be reached before; it may be called again for the same ones, and for some that it never
+        had. A sink that does not bring this itself cannot, and the user is told to do it by hand.
+
+        Raises :class:`DeliveryDelayed` or :class:`DeliveryRefused` as :meth:`deliver` does.
+        """
+        return False
+
     def close(self) -> None:
         """Release connections."""
         ...

@@ -18,6 +18,7 @@ from optimind.engines import EngineFactory, engine_for_enrolment, engine_for_gal
 from optimind.errors import EngineError, GalleryMissing, UsageError
 from optimind.gallery import EncodeReport, GalleryFile, load_gallery, to_core
 from optimind.gallery.adding import Owner, added, owner_of, photographs_in
+from optimind.gallery.consent import how_to_consent
 from optimind.gallery.dataset import Photograph
 from optimind.gallery.encoder import Progress, encode_dataset
 from optimind.gallery.likeness import ALIKE
@@ -25,6 +26,7 @@ from optimind.gallery.look import look_into
 from optimind.gallery.outcome import Outcome
 from optimind.gallery.people import name_key
 from optimind.gallery.quality import MIN_FACE_PX
+from optimind.sealing import Sealer
 from optimind.storage.visitors import KeptShot, Visitor, VisitorStore
 from optimind.weights.calibrations import calibration_of
 
@@ -78,6 +80,7 @@ def enrol_visitor(
     name: str | None = None,
     person_id: str | None = None,
     force: bool = False,
+    consenting: frozenset[str] | None = None,
     progress: Progress = lambda _done, _all: None,
 ) -> Enrolment:
     """Make photographs of the visitor's best pictures, of the person called ``name`` or of that ``person_id``.
@@ -85,16 +88,22 @@ def enrol_visitor(
     The folder is encoded into the gallery ``output`` as ``encode`` does it, with whatever else has changed in it, and
     the visitor is deleted: the photographs are the truth then. Where none can be used, or the visitor does not look
     like that person or looks like another one (and it is not by ``force``), nothing is left in ``dataset`` and the
-    visitor stays. ``progress`` is the encoder's. Raises :class:`UsageError`, and what ``encode`` raises.
+    visitor stays; the same where a consent is asked for (``consenting`` is not None: the ids of those who gave it) and
+    that person's is not recorded. ``progress`` is the encoder's. Raises :class:`UsageError`, and what ``encode``
+    raises.
     """
     visitor = store.visitor(visitor_id)
     photographs = photographs_in(dataset)
     owner = owner_of(photographs, name=name, person_id=person_id)
-    gallery = _gallery(output)
+    sealer = config.privacy.sealer()
+    gallery = _gallery(output, sealer)
     if gallery is not None:
         _require_the_same_people(gallery, photographs, dataset)
     engine = _engine(config, gallery)
     result = Enrolment(visitor=visitor, owner=owner, gallery=output)
+    if consenting is not None and owner.person_id not in consenting:
+        result.refused = f"no consent of {owner.name} is recorded; {how_to_consent([owner.person_id])}"
+        return result
     pictures = _usable(_spread(store.shots(visitor_id), visitor), engine, result)
     if not pictures:
         return result
@@ -106,19 +115,19 @@ def enrol_visitor(
         return result
     chosen = [shot.picture for shot, _ in pictures[:MOST_PHOTOGRAPHS]]
     with added(dataset, owner.person_id, chosen, f"visitor-{visitor_id}") as paths:
-        report = encode_dataset(dataset, output, engine, progress=progress)
+        report = encode_dataset(dataset, output, engine, progress=progress, consenting=consenting, sealer=sealer)
         files = [path.relative_to(dataset).as_posix() for path in paths]
         _note(result, report, files)
-        result.others = _others(gallery, load_gallery(output), report, files)
+        result.others = _others(gallery, load_gallery(output, sealer), report, files)
         paths[:] = [dataset / file for file in result.files]
     if result.files:
         store.forget([visitor_id])
     return result
 
 
-def _gallery(path: Path) -> GalleryFile | None:
+def _gallery(path: Path, sealer: Sealer) -> GalleryFile | None:
     try:
-        return load_gallery(path)
+        return load_gallery(path, sealer)
     except GalleryMissing:
         return None
 

@@ -10,7 +10,7 @@ from optimind.core.calibration import Calibration
 from optimind.core.identification import IdentificationLimits, Identifier
 from optimind.core.types import Gallery
 from optimind.engines import engine_for_enrolment
-from optimind.errors import GalleryError
+from optimind.errors import GalleryError, SealRefused
 from optimind.evaluation import Calibrated, Concern, Evaluation, Folders, Rule, calibrate_embedder, evaluate
 from optimind.gallery import load_gallery
 from optimind.gallery.encoder import Progress
@@ -28,7 +28,7 @@ def evaluate_configured(
     """
     engine = engine_for_enrolment(config, MIN_FACE_PX)
     found = evaluate(folders, engine, _rule(config), enrol=enrol, probes=probes, workers=workers, progress=progress)
-    return replace(found, concerns=(*_other_embedder(config.gallery, found.photographs.embedder), *found.concerns))
+    return replace(found, concerns=(*_other_embedder(config, found.photographs.embedder), *found.concerns))
 
 
 def calibrate_configured(config: Config, faces: Path, *, workers: int | None, progress: Progress) -> Calibrated:
@@ -36,10 +36,11 @@ def calibrate_configured(config: Config, faces: Path, *, workers: int | None, pr
     return calibrate_embedder(faces, engine_for_enrolment(config, MIN_FACE_PX), workers, progress)
 
 
-def _other_embedder(gallery: Path, evaluated: str) -> list[Concern]:
+def _other_embedder(config: Config, evaluated: str) -> list[Concern]:
+    gallery = config.gallery
     try:
-        enrolled = load_gallery(gallery).embedder
-    except GalleryError:
+        enrolled = load_gallery(gallery, config.privacy.sealer()).embedder
+    except (GalleryError, SealRefused):
         # None is needed here; `run` says what is wrong with it.
         return []
     if enrolled == evaluated:

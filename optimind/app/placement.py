@@ -11,7 +11,7 @@ from optimind.config import Config
 from optimind.core.types import Image
 from optimind.core.zones import Zones
 from optimind.engines import EngineFactory, engine_for_enrolment, engine_for_gallery
-from optimind.errors import GalleryError, SourceError
+from optimind.errors import GalleryError, SealRefused, SourceError
 from optimind.gallery import load_gallery
 from optimind.placement.drawing import draw_placement
 from optimind.placement.findings import Placement, Wanted, place
@@ -76,8 +76,8 @@ def _looked_through(
 def _engine(config: Config) -> EngineFactory:
     """The engine that a run would use, made to find the smallest faces."""
     try:
-        factory = engine_for_gallery(config, load_gallery(config.gallery))
-    except GalleryError:
+        factory = engine_for_gallery(config, load_gallery(config.gallery, config.privacy.sealer()))
+    except (GalleryError, SealRefused):
         # A camera is hung before anybody is enrolled; and what is wrong with a gallery, `run` says.
         factory = engine_for_enrolment(config, LOOKED_FROM_PX)
     return replace(factory, min_face_px=LOOKED_FROM_PX)

@@ -34,7 +34,7 @@ def visitor_keeper(
     Visitors whom ``identifier`` knows by now, by the vectors of ``embedder``, are visitors no longer. Raises
     :class:`StorageError` where the database cannot be opened.
     """
-    with VisitorStore(url, patience_s=PATIENCE_S) as store:
+    with VisitorStore(url, patience_s=PATIENCE_S, sealer=config.privacy.sealer()) as store:
         if not config.visitors.keep_days:
             _forget(store)
             yield None

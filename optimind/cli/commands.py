@@ -19,6 +19,8 @@ _COMMANDS = {
     "timetable": "optimind.cli.timetable:app",
     "session": "optimind.cli.session:app",
     "sheets": "optimind.cli.sheets:app",
+    "person": "optimind.cli.person:app",
+    "privacy": "optimind.cli.privacy:app",
     "visitors": "optimind.cli.visitors:app",
     "plugins": "optimind.cli.extensions:app",
     "config": "optimind.cli.config:app",

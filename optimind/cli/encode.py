@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from optimind.cli.options import ConfigOption, JsonOption, printable
+from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
 from optimind.cli.progress import one_interrupt, photograph_progress
-from optimind.config import load_config
+from optimind.config import Config, load_config
 from optimind.engines import engine_for_enrolment
 from optimind.errors import UsageError
 from optimind.gallery.encoder import encode_dataset
@@ -34,29 +34,43 @@ def encode(
         Path | None,
         typer.Option("--import", help="Take over a pickle of encodings and names made with face_recognition."),
     ] = None,
+    data: DataOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Enrol photographs into the gallery; only new ones are computed."""
     settings = load_config(config)
     target = output or settings.gallery
+    sealer, who = settings.privacy.sealer(), _consenting(settings, data)
     if target.is_dir():
         named = "--output" if output else "gallery:"
         raise UsageError(f"{named} {target} is a folder", mend=f"name a file, such as {target / 'gallery.pickle'}")
     if other is not None:
         if dataset is not None:
             raise UsageError("--import and --dataset exclude each other", mend="run encode twice: imported people stay")
-        report = import_encodings(other, target)
+        report = import_encodings(other, target, consenting=who, sealer=sealer)
     else:
         engine = engine_for_enrolment(settings, MIN_FACE_PX)
         with one_interrupt(), photograph_progress() as on_progress:
-            report = encode_dataset(dataset or Path("datasets"), target, engine, workers, on_progress)
+            report = encode_dataset(
+                dataset or Path("datasets"), target, engine, workers, on_progress, consenting=who, sealer=sealer
+            )
     if as_json:
         print(json.dumps(report.as_json(), indent=2))
     else:
         _print(report)
     if report.needs_a_person:
         raise typer.Exit(NEEDS_A_PERSON)
+
+
+def _consenting(settings: Config, data: Path | None) -> frozenset[str] | None:
+    """Who may be enrolled; None where no consent is asked for, and then no ledger is looked at."""
+    if not settings.privacy.require_consent:
+        return None
+    from optimind.app.configured import ledger_url  # noqa: PLC0415 - as above
+    from optimind.app.consent import consenting  # noqa: PLC0415 - what speaks to the ledger takes a while to load
+
+    return consenting(settings, ledger_url(settings, data))
 
 
 def _print(report: EncodeReport) -> None:

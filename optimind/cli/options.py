@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["ConfigOption", "DataOption", "JsonOption", "printable"]
+__all__ = ["ConfigOption", "DataOption", "JsonOption", "printable", "this_user"]
 
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="The settings file (default: config.yaml, if any).")
@@ -24,3 +25,11 @@ _JOINERS = "\u200c\u200d"
 def printable(text: str) -> str:
     """Make text from outside harmless for a terminal: a file name may hold what it takes for a command."""
     return "".join(c if c.isprintable() or c in _JOINERS else c.encode("unicode_escape").decode() for c in text)
+
+
+def this_user() -> str:
+    """Who calls the command, for the audit log."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user may have no name
+        return "unknown"

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from optimind.app.configured import ledger_url
+from optimind.app.consent import consenting
 from optimind.app.contact_sheet import contact_sheet
 from optimind.app.enrolling import Enrolment, Others, as_json, enrol_visitor
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
@@ -110,6 +111,7 @@ def enrol(
             name=name,
             person_id=person,
             force=force,
+            consenting=consenting(settings, ledger_url(settings, data)),
             progress=on_progress,
         )
     if as_document:
@@ -163,7 +165,7 @@ def forget(
 @contextmanager
 def _store(settings: Config, data: Path | None) -> Iterator[VisitorStore]:
     """The visitors, those left out who are too old by now."""
-    with VisitorStore(ledger_url(settings, data), create=False) as store:
+    with VisitorStore(ledger_url(settings, data), create=False, sealer=settings.privacy.sealer()) as store:
         days = settings.visitors.keep_days
         if days:
             store.sweep(datetime.now(UTC) - timedelta(days=days))

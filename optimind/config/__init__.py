@@ -11,6 +11,7 @@ from optimind.config.models import (
     RecognitionSettings,
     StorageSettings,
 )
+from optimind.config.privacy import PrivacySettings
 
 __all__ = [
     "DEFAULT_FILE",
@@ -20,6 +21,7 @@ __all__ = [
     "DisplaySettings",
     "LineSettings",
     "MetricsSettings",
+    "PrivacySettings",
     "RecognitionSettings",
     "StorageSettings",
     "ZoneSettings",

@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 from optimind.config.cameras import Cameras
 from optimind.config.database_url import anchored_url, sqlite_url
 from optimind.config.document import Document, KeyPath, key_text
+from optimind.config.privacy import PrivacySettings
 from optimind.config.section import Section, no_truth, written_or_kept
 from optimind.config.showing import shown
 from optimind.config.timetable import TimetableSettings
@@ -206,6 +207,7 @@ class Config(Section):
     pad: Annotated[dict[str, Any], BeforeValidator(_pad)] = Field(default_factory=dict)
     timetable: TimetableSettings | None = None
     visitors: VisitorSettings = VisitorSettings()
+    privacy: PrivacySettings = PrivacySettings()
     display: DisplaySettings = DisplaySettings()
     metrics: MetricsSettings = MetricsSettings()
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = "info"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,14 +13,16 @@ from typing import Final
 
 from optimind.cores import available_cores
 from optimind.errors import DatasetError, GalleryMissing, Interrupted
+from optimind.gallery.consent import only_consenting, withheld
 from optimind.gallery.dataset import Dataset, Photograph, scan_dataset
 from optimind.gallery.format import GalleryFile, Sample, Unused, gallery_lock, load_gallery, save_gallery
-from optimind.gallery.journal import Journal
+from optimind.gallery.journal import Journal, journal_of
 from optimind.gallery.likeness import likeness_warnings
 from optimind.gallery.outcome import Entry, Outcome
 from optimind.gallery.people import imported_dropped, join_imported, people_removed
 from optimind.gallery.report import EncodeReport, EncodeWarning, Rejection
 from optimind.gallery.workers import EngineFactory, outcomes
+from optimind.sealing import PLAIN, Sealer
 
 __all__ = ["EngineFactory", "Progress", "encode_dataset"]
 
@@ -38,41 +39,54 @@ def encode_dataset(
     engine: EngineFactory,
     workers: int | None = None,
     progress: Progress = lambda _done, _all: None,
+    *,
+    consenting: frozenset[str] | None = None,
+    sealer: Sealer = PLAIN,
 ) -> EncodeReport:
     """Enrol every photograph below ``dataset`` into the gallery file ``output``.
 
     ``engine`` must find faces from :data:`~optimind.gallery.quality.MIN_FACE_PX`. ``workers`` processes (None: one a
     core) work on what the gallery does not know yet. A photograph that cannot be used is reported, not an error; a
-    gallery of nobody is written too, where there was nobody in it. Imported samples stay. Raises :class:`UsageError`
-    (no such folder), :class:`DatasetError` (no photograph, or nobody would be left), :class:`GalleryError` and its
-    kinds (the file that is there cannot be used, is being written, or cannot be written; it is then untouched),
-    :class:`EngineError`, :class:`Interrupted` (Ctrl-C; what was done is kept).
+    gallery of nobody is written too, where there was nobody in it. Imported samples stay.
+
+    Of whoever is not among ``consenting`` (person ids; None: everybody is) no photograph is looked at, and what the
+    gallery holds of them is taken out, also where nobody is left. ``sealer`` encrypts and decrypts what is written.
+
+    Raises :class:`UsageError` (no such folder), :class:`DatasetError` (no photograph, or nobody would be left),
+    :class:`GalleryError` and its kinds (the file that is there cannot be used, is being written, or cannot be written;
+    it is then untouched), :class:`SealRefused`, :class:`EngineError`, :class:`Interrupted` (Ctrl-C; what was done is
+    kept).
     """
     started = time.monotonic()
-    found = scan_dataset(dataset)
+    found, no_consent = withheld(scan_dataset(dataset), consenting)
     detector, embedder = engine.describe()
     base = GalleryFile(embedder.embedder_id, embedder.dimension, detector=detector, encoder=ENCODER, path=output)
     with gallery_lock(output):
-        old = _earlier(output)
-        journal_path = Path(f"{os.path.realpath(output)}.journal")
+        old = _earlier(output, sealer)
         key = f"{base.embedder}/{base.dimension}/{base.detector}/{ENCODER}"
-        with Journal(journal_path, key) as journal:
+        with Journal(journal_of(output), key, sealer) as journal:
             run = _Run(found, _Known(old, base, journal.earlier), journal, progress)
             try:
                 duplicates = run.complete(engine, workers or available_cores())
                 people = ((p.person_id, p.name) for p in found.photographs)
-                gallery = run.gallery(base, duplicates, join_imported(_imported(old, base), people))
-                if old is not None and old.people and not gallery.people:
+                imported = join_imported(_imported(old, base), people)
+                if consenting is not None:
+                    imported = [sample for sample in imported if sample.person_id in consenting]
+                gallery = run.gallery(base, duplicates, imported)
+                left, others = (None, {}) if old is None else only_consenting(old, consenting)
+                if left is not None and left.people and not gallery.people:
                     journal.delete()
-                    raise _nobody_left(dataset, output, old)
+                    if others:
+                        save_gallery(output, left, sealer)
+                    raise _nobody_left(dataset, output, left)
                 if old is None or not _same(old, gallery):
-                    save_gallery(output, gallery)
+                    save_gallery(output, gallery, sealer)
             except KeyboardInterrupt as stop:
                 raise Interrupted(
                     f"interrupted: {len(run.done)} of {len(found.photographs)} are kept; run the same command to go on"
                 ) from stop
             journal.delete()
-    lost = imported_dropped(old, gallery) + people_removed(old, gallery)
+    lost = [*no_consent, *imported_dropped(old, gallery), *people_removed(old, gallery)]
     return run.report(gallery, duplicates, lost, time.monotonic() - started)
 
 
@@ -208,9 +222,9 @@ class _Run:
         return duplicates.get(photograph.file)
 
 
-def _earlier(output: Path) -> GalleryFile | None:
+def _earlier(output: Path, sealer: Sealer) -> GalleryFile | None:
     try:
-        return load_gallery(output)
+        return load_gallery(output, sealer)
     except GalleryMissing:
         return None
 

@@ -26,6 +26,7 @@ from optimind.core.types import Gallery, Template
 from optimind.errors import GalleryError, GalleryLocked, GalleryMismatch, GalleryMissing, GalleryRefused
 from optimind.gallery.plain_pickle import FloatArray, read_plain_pickle
 from optimind.gallery.quality import MIN_FRONTALITY, MIN_LIGHT
+from optimind.sealing import PLAIN, Purpose, Sealer
 
 __all__ = [
     "GalleryFile",
@@ -34,7 +35,9 @@ __all__ = [
     "check_embedder",
     "gallery_lock",
     "load_gallery",
+    "plain_bytes",
     "save_gallery",
+    "temporary_of",
     "to_core",
 ]
 
@@ -123,16 +126,16 @@ _TYPES: Final[dict[str, type]] = {
 }
 
 
-def load_gallery(path: Path) -> GalleryFile:
-    """Read a gallery that :func:`save_gallery` wrote.
+def load_gallery(path: Path, sealer: Sealer = PLAIN) -> GalleryFile:
+    """Read a gallery that :func:`save_gallery` wrote; ``sealer`` opens one that is encrypted.
 
-    Raises :class:`GalleryMissing`, :class:`GalleryRefused` (damaged, hostile, no gallery, from a newer OptiMind) or
-    :class:`GalleryError` (cannot be read).
+    Raises :class:`GalleryMissing`, :class:`GalleryRefused` (damaged, hostile, no gallery, from a newer OptiMind),
+    :class:`GalleryError` (cannot be read) or :class:`SealRefused` (encrypted, and the key is not at hand).
     """
     if not path.exists():
         raise GalleryMissing(f"there is no gallery at {path}", mend=f"make it with: {_command(path)}")
     content = read_plain_pickle(
-        path, f"delete it or put a copy back, then make it anew from the photographs with: {_command(path)}"
+        path, f"delete it or put a copy back, then make it anew from the photographs with: {_command(path)}", sealer
     )
     if not isinstance(content, dict) or "optimind" not in content:
         raise GalleryRefused(
@@ -150,19 +153,23 @@ def load_gallery(path: Path) -> GalleryFile:
         ) from error
 
 
-def save_gallery(path: Path, gallery: GalleryFile) -> None:
+def save_gallery(path: Path, gallery: GalleryFile, sealer: Sealer = PLAIN) -> None:
     """Write the file whole or not at all, for its owner's eyes only. Call it inside :func:`gallery_lock`.
 
-    Raises :class:`GalleryError` where there is no room or no right to write; the file that was there is then untouched.
+    ``sealer`` encrypts it. Raises :class:`GalleryError` where there is no room or no right to write; the file that was
+    there is then untouched.
     """
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}.tmp")
+    temporary = temporary_of(path)
     try:
         # What a killed run left: nobody else writes here while the lock is held.
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            pickle.dump(_content(gallery), file, protocol=4)
+            if sealer.key is None:
+                pickle.dump(_content(gallery), file, protocol=4)
+            else:
+                file.write(sealer.seal(plain_bytes(gallery), Purpose.GALLERY))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
@@ -175,6 +182,17 @@ def save_gallery(path: Path, gallery: GalleryFile) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def temporary_of(path: Path) -> Path:
+    """Where a gallery is written before it takes its place; a run that was killed may have left it."""
+    target = Path(os.path.realpath(path))
+    return target.with_name(f".{target.name}.tmp")
+
+
+def plain_bytes(gallery: GalleryFile) -> bytes:
+    """What stands in the file of a gallery that is not encrypted."""
+    return pickle.dumps(_content(gallery), protocol=4)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 
 from optimind.core.types import Vectors
 from optimind.errors import GalleryMissing, GalleryRefused, UsageError
+from optimind.gallery.consent import how_to_consent
 from optimind.gallery.dataset import display_name
 from optimind.gallery.format import (
     GalleryFile,
@@ -25,7 +26,8 @@ from optimind.gallery.format import (
 from optimind.gallery.likeness import likeness_warnings
 from optimind.gallery.people import join_imported
 from optimind.gallery.plain_pickle import FloatArray, read_plain_pickle
-from optimind.gallery.report import EncodeReport
+from optimind.gallery.report import EncodeReport, EncodeWarning
+from optimind.sealing import PLAIN, Sealer
 
 __all__ = ["import_encodings"]
 
@@ -35,8 +37,12 @@ LENGTHS: Final = (1.1, 1.8)
 """Of 6,500 embeddings of that network the shortest was 1.18 long, the longest 1.70; most others normalise to 1."""
 
 
-def import_encodings(file: Path, output: Path) -> EncodeReport:
+def import_encodings(
+    file: Path, output: Path, *, consenting: frozenset[str] | None = None, sealer: Sealer = PLAIN
+) -> EncodeReport:
     """Put the encodings in ``file`` into the gallery ``output``: a person a name.
+
+    Who is not among ``consenting`` (person ids; None: everybody is) is left out; ``sealer`` is the gallery's.
 
     The file is a pickle of ``{"encodings": [...], "names": [...]}`` or of the two lists, in any order. What an earlier
     import put into the gallery is replaced; what came from photographs stays, and who is there by the same name is the
@@ -59,24 +65,33 @@ def import_encodings(file: Path, output: Path) -> EncodeReport:
     samples = tuple(Sample(name, display_name(name), vector) for name, vector in zip(names, matrix, strict=True))
     with gallery_lock(output):
         try:
-            old = load_gallery(output)
+            old = load_gallery(output, sealer)
             check_embedder(old, EMBEDDER)
         except GalleryMissing:
             old = GalleryFile(EMBEDDER, DIMENSION)
         kept = tuple(s for s in old.samples if s.file)
         joined = join_imported(samples, ((s.person_id, s.name) for s in kept))
-        gallery = GalleryFile(EMBEDDER, DIMENSION, (*joined, *kept), old.unused, old.detector, old.encoder, output)
-        save_gallery(output, gallery)
+        may = [s for s in (*joined, *kept) if consenting is None or s.person_id in consenting]
+        others = {s.person_id: s.name for s in joined if consenting is not None and s.person_id not in consenting}
+        gallery = GalleryFile(EMBEDDER, DIMENSION, tuple(may), old.unused, old.detector, old.encoder, output)
+        save_gallery(output, gallery, sealer)
     return EncodeReport(
         people=gallery.people,
         samples=len(gallery.samples),
-        enrolled=len(samples),
-        reused=len(kept),
+        enrolled=sum(not s.file for s in may),
+        reused=sum(bool(s.file) for s in may),
         rejected=(),
-        warnings=tuple(likeness_warnings(gallery.samples, gallery.embedder)),
+        warnings=(*_no_consent(others), *likeness_warnings(gallery.samples, gallery.embedder)),
         seconds=time.monotonic() - started,
         output=str(output),
     )
+
+
+def _no_consent(others: dict[str, str]) -> list[EncodeWarning]:
+    if not others:
+        return []
+    detail = f"left out, for no consent is recorded: {', '.join(others.values())}; {how_to_consent(others)}"
+    return [EncodeWarning("no_consent", (), detail)]
 
 
 def _names_and_vectors(content: object) -> tuple[list[str], Vectors]:

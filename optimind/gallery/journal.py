@@ -2,7 +2,7 @@
 
 A text file beside the gallery: a line a photograph, each with its own checksum, so that a line torn by a power cut is
 left out and the others count. It is deleted when the gallery is written; until then it holds embeddings and is readable
-by its owner only.
+by its owner only, and each line is encrypted where the gallery is.
 """
 
 from __future__ import annotations
@@ -18,23 +18,31 @@ from typing import Any, Self
 
 import numpy as np
 
-from optimind.errors import GalleryError
+from optimind.errors import GalleryError, SealRefused
 from optimind.gallery.outcome import Entry, Outcome
+from optimind.sealing import PLAIN, Purpose, Sealer
 
-__all__ = ["Journal"]
+__all__ = ["Journal", "journal_of"]
 
 SYNC_EVERY_S = 1.0
+
+
+def journal_of(gallery: Path) -> Path:
+    """Where the journal of a gallery lies."""
+    return Path(f"{os.path.realpath(gallery)}.journal")
 
 
 class Journal:
     """Append entries; entries of an earlier run with the same ``key`` are in ``earlier``.
 
-    ``key`` names what the outcomes depend on (embedder, detector, version): a journal with another one is begun anew.
-    Used by one process at a time, inside the gallery's lock. Raises :class:`GalleryError` where it cannot be written.
+    ``key`` names what the outcomes depend on (embedder, detector, version): a journal with another one is begun anew,
+    and so is one that ``sealer``, which encrypts and decrypts the lines, cannot open. Used by one process at a time,
+    inside the gallery's lock. Raises :class:`GalleryError` where it cannot be written.
     """
 
-    def __init__(self, path: Path, key: str) -> None:
+    def __init__(self, path: Path, key: str, sealer: Sealer = PLAIN) -> None:
         self._path = path
+        self._sealer = sealer
         self._synced_at = time.monotonic()
         self.earlier: list[Entry] = []
         try:
@@ -79,6 +87,8 @@ class Journal:
 
     def _write(self, text: str) -> None:
         data = text.encode()
+        if self._sealer.key is not None:
+            data = base64.b64encode(self._sealer.seal(data, Purpose.JOURNAL))
         line = b"%08x %s\n" % (zlib.crc32(data), data)
         while line:
             line = line[os.write(self._file, line) :]
@@ -90,7 +100,7 @@ class Journal:
         kept = 0
         with self._path.open("rb") as file:
             for number, line in enumerate(file):
-                record = _checked(line)
+                record = _checked(line, self._sealer)
                 if number == 0 and (record is None or record.get("key") != key):
                     return 0
                 if record is None:
@@ -111,11 +121,15 @@ class Journal:
 _PLAIN = ("sha256", "picture", "reason", "detail", "face_px", "sharpness", "smaller_faces", "frontality", "light")
 
 
-def _checked(line: bytes) -> dict[str, Any] | None:
+def _checked(line: bytes, sealer: Sealer) -> dict[str, Any] | None:
     checksum, _, data = line.rstrip(b"\n").partition(b" ")
     if not line.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(data):
         return None
-    record = json.loads(data)
+    try:
+        plain = data if data.startswith(b"{") else sealer.open(base64.b64decode(data), Purpose.JOURNAL, "the journal")
+    except SealRefused:
+        return None
+    record = json.loads(plain)
     return record if isinstance(record, dict) else None
 
 

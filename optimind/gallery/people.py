@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import replace
 
+from optimind.core.naming import name_key
 from optimind.gallery.format import GalleryFile, Sample
 from optimind.gallery.report import EncodeWarning
 
@@ -73,8 +73,3 @@ def _gone(old: GalleryFile, new: GalleryFile, *, imported: bool) -> dict[str, st
 
 def _comparable(old: GalleryFile, new: GalleryFile) -> bool:
     return (old.embedder, old.dimension) == (new.embedder, new.dimension)
-
-
-def name_key(name: str) -> str:
-    """What of a name counts when two are compared: neither case nor underscores."""
-    return " ".join(unicodedata.normalize("NFC", name).replace("_", " ").casefold().split())

@@ -8,8 +8,8 @@ constructors are replaced by stand-ins that check what they are given. Work and 
 
 from __future__ import annotations
 
+import io
 import math
-import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +18,8 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from optimind.errors import GalleryError, GalleryMissing, GalleryRefused
+from optimind.errors import GalleryError, GalleryMissing, GalleryRefused, SealRefused
+from optimind.sealing import PLAIN, Purpose, Sealer, is_sealed
 
 __all__ = ["FloatArray", "read_plain_pickle"]
 
@@ -207,16 +208,19 @@ def _put(target: object, key: object, value: object) -> None:
     target[key] = value
 
 
-def read_plain_pickle(path: Path, mend: str) -> Any:
+def read_plain_pickle(path: Path, mend: str, sealer: Sealer = PLAIN) -> Any:
     """Return the file's one value: None, bool, int, float, str, bytes, list, tuple, dict by str, :class:`FloatArray`.
 
-    The same list may occur several times in it, also inside itself. ``mend`` is what to do where it is refused. Raises
-    :class:`GalleryMissing` where there is no file, :class:`GalleryRefused` where it holds anything else or is damaged,
-    :class:`GalleryError` where it cannot be read.
+    The same list may occur several times in it, also inside itself. ``mend`` is what to do where it is refused, and
+    ``sealer`` opens one that is encrypted. Raises :class:`GalleryMissing` where there is no file,
+    :class:`GalleryRefused` where it holds anything else or is damaged, :class:`GalleryError` where it cannot be read,
+    :class:`SealRefused` where it is encrypted and cannot be opened.
     """
     try:
         with path.open("rb") as file:
-            return _only_value(file)
+            return _only_value(_opened(file, path, sealer))
+    except SealRefused:
+        raise
     except FileNotFoundError as error:
         raise GalleryMissing(f"there is no file {path}", mend="name the right file") from error
     except OSError as error:
@@ -228,10 +232,21 @@ def read_plain_pickle(path: Path, mend: str) -> Any:
         raise GalleryRefused(f"{path} was refused: {what}. Nothing in it was run", mend=mend) from error
 
 
+def _opened(file: BinaryIO, path: Path, sealer: Sealer) -> BinaryIO:
+    """The file itself, or what was sealed in it."""
+    if file.seek(0, io.SEEK_END) > LARGEST_FILE:
+        raise _RefusalError(f"{file.tell() >> 20} MB, more than {LARGEST_FILE >> 20}")
+    file.seek(0)
+    beginning = file.read(64)
+    file.seek(0)
+    if not is_sealed(beginning):
+        return file
+    return io.BytesIO(sealer.open(file.read(), Purpose.GALLERY, str(path)))
+
+
 def _only_value(file: BinaryIO) -> object:
-    size = os.fstat(file.fileno()).st_size
-    if size > LARGEST_FILE:
-        raise _RefusalError(f"{size >> 20} MB, more than {LARGEST_FILE >> 20}")
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
     value: object = _PlainUnpickler(_Bounded(file, size), encoding="latin1").load()
     if file.read(1):
         raise _RefusalError("something after its end")

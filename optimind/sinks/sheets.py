@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
@@ -125,6 +125,18 @@ class SheetsSink(Sink):
 
         settings = self.settings
         return Sharing(settings.spreadsheet, settings.credentials, settings.drive_endpoint, settings.timeout_s)
+
+    def forget(self, record_ids: Sequence[str], person_id: str) -> bool:
+        """Empty the person's rows in every worksheet that has a column record_id or person_id."""
+        from optimind.sinks._sheets_api import SheetsApi  # noqa: PLC0415 - slow to load
+        from optimind.sinks._sheets_forget import forget_rows  # noqa: PLC0415 - as above
+
+        settings = self.settings
+        with closing(
+            SheetsApi(settings.spreadsheet, settings.credentials, settings.endpoint, settings.timeout_s)
+        ) as api:
+            forget_rows(api, record_ids, person_id)
+        return True
 
     def check(self) -> None:
         """Make sure that the log and its header are there, creating what is missing, as for a status check.

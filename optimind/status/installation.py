@@ -84,7 +84,7 @@ def gallery_items(path: Path, config: Config) -> Iterable[Item]:
 
     item = Item("gallery", path.name, "ok", "", "made by encode_faces.py", required=False)
     try:
-        file = load_gallery(path)
+        file = load_gallery(path, config.privacy.sealer())
         gallery = to_core(file)
     except GalleryMissing:
         return [replace(item, state="missing", found="not made yet", mend=_encode(path))]

@@ -1,28 +1,36 @@
 """The ledger and the outbox, in SQLite or any other database that SQLAlchemy speaks."""
 
 from optimind.storage.audit import AuditLine, AuditReport
+from optimind.storage.consents import Consent, NewConsent
 from optimind.storage.database import ledger_file
+from optimind.storage.forgetting import Erased
 from optimind.storage.ledger import Correction, Ledger, SightingRow, Unseen, open_ledger
 from optimind.storage.outbox import Outbox
 from optimind.storage.record_shots import KeptPortrait
 from optimind.storage.school import Excuse, Member, RosterChange, RosterEntry, School, Watch
+from optimind.storage.searching import Search, Wanted
 from optimind.storage.visitors import VisitorStore
 
 __all__ = [
     "AuditLine",
     "AuditReport",
+    "Consent",
     "Correction",
+    "Erased",
     "Excuse",
     "KeptPortrait",
     "Ledger",
     "Member",
+    "NewConsent",
     "Outbox",
     "RosterChange",
     "RosterEntry",
     "School",
+    "Search",
     "SightingRow",
     "Unseen",
     "VisitorStore",
+    "Wanted",
     "Watch",
     "ledger_file",
     "open_ledger",

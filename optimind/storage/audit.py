@@ -14,13 +14,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.orm import Session
 
+from optimind.storage.chunks import chunks
 from optimind.storage.database import Database
 from optimind.storage.school_tables import AuditEntry
 
-__all__ = ["FIRST_PREVIOUS", "AuditLine", "AuditLog", "AuditReport", "Said", "append", "erase"]
+__all__ = [
+    "FIRST_PREVIOUS",
+    "AuditLine",
+    "AuditLog",
+    "AuditReport",
+    "Said",
+    "append",
+    "erase",
+    "erase_lines",
+    "erase_records",
+]
 
 FIRST_PREVIOUS: Final = "0" * 64
 """What stands before the first line."""
@@ -97,10 +108,23 @@ def append(session: Session, now: datetime, said: Sequence[Said]) -> None:
     session.execute(insert(AuditEntry), rows)
 
 
-def erase(session: Session, person_id: str) -> int:
-    """Take out what the log says of ``person_id``; return of how many lines. The chain still holds."""
-    mine = update(AuditEntry).where(AuditEntry.person_id == person_id)
-    gone = mine.values(record_id=None, person_id=None, detail=None, salt=None)
+def erase(session: Session, person_id: str, record_ids: Sequence[str] = ()) -> int:
+    """Take out what the log says of ``person_id`` and these records; return of how many lines. The chain holds."""
+    return _erase(session, AuditEntry.person_id == person_id) + erase_records(session, record_ids)
+
+
+def erase_records(session: Session, record_ids: Sequence[str]) -> int:
+    """Take out what the log says of these records; return of how many lines. The chain still holds."""
+    return sum(_erase(session, AuditEntry.record_id.in_(ids)) for ids in chunks(record_ids))
+
+
+def erase_lines(session: Session, numbers: Sequence[int]) -> int:
+    """Take out what these lines say; return how many those were. The chain still holds."""
+    return sum(_erase(session, AuditEntry.number.in_(some)) for some in chunks(numbers))
+
+
+def _erase(session: Session, where: ColumnElement[bool]) -> int:
+    gone = update(AuditEntry).where(where).values(record_id=None, person_id=None, detail=None, salt=None)
     result = session.execute(gone.execution_options(synchronize_session=False))
     return int(result.rowcount)  # type: ignore[attr-defined] # an update's result has a count
 

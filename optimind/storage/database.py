@@ -129,6 +129,17 @@ class Database:
             cursor.close()
         return not busy
 
+    def compact(self) -> None:
+        """Write an SQLite file anew, so that nothing is in it but what is in the tables. Raises :class:`StorageError`.
+
+        It takes as long as copying the file, and others that write wait meanwhile.
+        """
+        if self.path is None:
+            return
+        with self._explained("written"), self._engine.connect() as connection:
+            # Outside of any transaction, on the driver's own connection.
+            connection.connection.cursor().execute("VACUUM").close()
+
     def _connectable(self, url: URL) -> Engine:
         arguments: dict[str, Any] = {"timeout": self._patience_s} if self.path is not None else {}
         try:

@@ -97,6 +97,9 @@ def on_roster(session: Session, class_id: str, day: date) -> dict[str, str]:
 
 def _decide(record: Record, known: _Known, now: datetime, said: AttendanceStatus | None) -> bool:
     evidence = known.evidence.get(record.record_id, [])
+    if not evidence and record.first_seen_at is not None:
+        # It was seen, and the evidence was kept long enough (privacy.keep_sightings_days): what was decided stays.
+        return _corrected(record, known.corrections.get(record.record_id))
     stored = known.meetings.get(record.session_id)
     if stored is None:
         decision: Decision | None = _without_timetable(record, evidence, said)
@@ -116,10 +119,17 @@ def _decide(record: Record, known: _Known, now: datetime, said: AttendanceStatus
     if best is not None:
         record.camera, record.similarity, record.margin = best.camera, best.similarity, best.margin
         record.embedder = best.embedder
-    if correction is not None:
-        record.status, record.rule = correction.status, str(Rule.CORRECTED)
-        record.reason = f"{correction.actor}: {correction.why}" if correction.why else f"by {correction.actor}"
-        record.source = correction.origin
+    _corrected(record, correction)
+    return True
+
+
+def _corrected(record: Record, correction: StoredCorrection | None) -> bool:
+    """Set what a person said, if anybody did."""
+    if correction is None:
+        return False
+    record.status, record.rule = correction.status, str(Rule.CORRECTED)
+    record.reason = f"{correction.actor}: {correction.why}" if correction.why else f"by {correction.actor}"
+    record.source = correction.origin
     return True
 
 

@@ -19,9 +19,11 @@ from optimind.core.timetable import Meeting
 from optimind.errors import StorageError
 from optimind.plugin_api import RecordRow
 from optimind.storage.audit import AuditLog
+from optimind.storage.consents import Consents
 from optimind.storage.correcting import Correction, Unseen, correct, withdraw
 from optimind.storage.database import Database
 from optimind.storage.outbox import Outbox, as_row
+from optimind.storage.personal import PersonalData
 from optimind.storage.record_shots import RecordShots
 from optimind.storage.recording import keep, redecide, settle
 from optimind.storage.school import School
@@ -67,7 +69,8 @@ class Ledger:
     """The records of all sessions, the evidence behind them, each sink's outbox; safe to use from many threads.
 
     ``school`` is what is known of classes and sessions, ``shots`` are the records' best pictures, ``audit`` is the log
-    of all decisions and corrections, ``cells`` what stands in sinks in which people may change a status.
+    of all decisions and corrections, ``cells`` what stands in sinks in which people may change a status, ``consents``
+    who agreed to be recognised, ``personal`` all that is stored of one person.
 
     Every method raises :class:`StorageError` when the database fails. The transaction is then undone as a whole and the
     object stays usable: once the disk has room again, the same call succeeds.
@@ -85,6 +88,8 @@ class Ledger:
         self.shots = RecordShots(self._database, clock)
         self.audit = AuditLog(self._database, clock)
         self.cells = SheetCells(self._database)
+        self.consents = Consents(self._database, clock)
+        self.personal = PersonalData(self._database, clock)
 
     def __enter__(self) -> Self:
         return self

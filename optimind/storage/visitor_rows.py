@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session, aliased
 from optimind.core.events import VisitorSeen
 from optimind.core.types import Vectors
 from optimind.core.visitors import Interval, visits_of
+from optimind.sealing import PLAIN, Purpose, Sealer
 from optimind.storage.tables import StoredShot, StoredVisit, StoredVisitor
 from optimind.storage.text import storable
 
@@ -115,11 +116,18 @@ def _run_of(track_id: str) -> str:
 
 
 def enter(
-    session: Session, visitor_id: int, seen: VisitorSeen, shots: Sequence[KeptShot], *, kept_at: datetime
+    session: Session,
+    visitor_id: int,
+    seen: VisitorSeen,
+    shots: Sequence[KeptShot],
+    *,
+    kept_at: datetime,
+    sealer: Sealer = PLAIN,
 ) -> None:
     """Write the track ``seen`` with its ``shots``, in place of what was written of it before.
 
-    ``kept_at`` is now. Of a track that goes on for days a picture may be older; its days count from its own time.
+    ``kept_at`` is now; ``sealer`` encrypts pictures and vectors. Of a track that goes on for days a picture may be
+    older; its days count from its own time.
     """
     track_id = storable(seen.track_id)
     session.merge(
@@ -143,8 +151,8 @@ def enter(
                 kept_at=kept_at - max(seen.last_seen_at - shot.taken_at, timedelta(0)),
                 quality=shot.quality,
                 face_px=shot.face_px,
-                vector=np.asarray(shot.vector, dtype=VECTOR).tobytes(),
-                picture=shot.picture,
+                vector=sealer.seal(np.asarray(shot.vector, dtype=VECTOR).tobytes(), Purpose.VISITOR),
+                picture=sealer.seal(shot.picture, Purpose.VISITOR),
             )
         )
     session.flush()
@@ -227,15 +235,20 @@ def count(session: Session, table: type[StoredVisitor | StoredVisit | StoredShot
     return session.scalar(select(func.count()).select_from(table).where(where)) or 0
 
 
-def vectors_of(session: Session, visitor_ids: Sequence[int]) -> dict[int, Vectors]:
-    """The vectors of these visitors, (n, dimension) each."""
+def opened(sealer: Sealer, data: bytes) -> bytes:
+    """What is in a picture or vector of a visitor. Raises :class:`SealRefused`."""
+    return sealer.open(data, Purpose.VISITOR, "what is kept of visitors")
+
+
+def vectors_of(session: Session, visitor_ids: Sequence[int], sealer: Sealer = PLAIN) -> dict[int, Vectors]:
+    """The vectors of these visitors, (n, dimension) each. Raises :class:`SealRefused`."""
     found: dict[int, list[NDArray[np.float64]]] = defaultdict(list)
     for start in range(0, len(visitor_ids), 500):
         query = select(StoredShot.visitor_id, StoredShot.vector).order_by(StoredShot.shot_id)
         for visitor, vector in session.execute(
             query.where(StoredShot.visitor_id.in_(visitor_ids[start : start + 500]))
         ):
-            found[visitor].append(np.frombuffer(vector, VECTOR))
+            found[visitor].append(np.frombuffer(opened(sealer, vector), VECTOR))
     return {visitor: np.array(own) for visitor, own in found.items()}
 
 

@@ -20,6 +20,7 @@ from optimind.core.events import VisitorSeen
 from optimind.core.types import Vectors
 from optimind.core.visitors import VisitorIndex
 from optimind.errors import StorageError, UsageError
+from optimind.sealing import PLAIN, Sealer
 from optimind.storage import visitor_rows as rows
 from optimind.storage.database import Database
 from optimind.storage.tables import StoredShot, StoredVisit, StoredVisitor
@@ -50,10 +51,15 @@ class VisitorStore:
         create: bool = True,
         patience_s: float | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        sealer: Sealer = PLAIN,
     ) -> None:
-        """Open ``url``; for ``create`` and ``patience_s`` see :class:`Database`. ``clock`` gives the aware time."""
+        """Open ``url``; for ``create`` and ``patience_s`` see :class:`Database`. ``clock`` gives the aware time.
+
+        ``sealer`` encrypts and decrypts pictures and vectors. What it cannot open raises :class:`SealRefused`.
+        """
         self._database = Database(url, create=create, patience_s=patience_s)
         self._clock = clock
+        self._sealer = sealer
         self._versions: dict[int, int] = {}
         self._is_scrubbed = True
 
@@ -83,7 +89,7 @@ class VisitorStore:
             for other in kept.alike:
                 rows.move(session, other, kept.visitor_id)
             kept_at = self._clock()
-            rows.enter(session, kept.visitor_id, seen, shots, kept_at=kept_at)
+            rows.enter(session, kept.visitor_id, seen, shots, kept_at=kept_at, sealer=self._sealer)
             rows.touch(session, kept.visitor_id, kept_at=kept_at)
         return kept
 
@@ -132,8 +138,8 @@ class VisitorStore:
                     row.taken_at,
                     row.quality,
                     row.face_px,
-                    np.frombuffer(row.vector, rows.VECTOR),
-                    row.picture,
+                    np.frombuffer(rows.opened(self._sealer, row.vector), rows.VECTOR),
+                    rows.opened(self._sealer, row.picture),
                 )
                 for row in session.scalars(query.order_by(StoredShot.quality.desc(), StoredShot.shot_id))
             ]
@@ -142,7 +148,7 @@ class VisitorStore:
         """The embeddings (n, dimension) of each visitor whom ``embedder`` knows."""
         query = select(StoredVisitor.visitor_id).where(StoredVisitor.embedder == storable(embedder))
         with self._database.reading() as session:
-            return rows.vectors_of(session, list(session.scalars(query)))
+            return rows.vectors_of(session, list(session.scalars(query)), self._sealer)
 
     def merge(self, kept_id: int, other_id: int) -> Visitor:
         """Make the two one visitor, called ``kept_id``; the days of each visit and picture go on as they were.
@@ -206,7 +212,7 @@ class VisitorStore:
         for gone in self._versions.keys() - there.keys():
             index.remove(gone)
         changed = [visitor for visitor, version in there.items() if self._versions.get(visitor) != version]
-        known = rows.vectors_of(session, changed)
+        known = rows.vectors_of(session, changed, self._sealer)
         for visitor in changed:
             if visitor in known:
                 index.put(visitor, known[visitor])

@@ -57,6 +57,14 @@ class MemorySink(Sink):
         if failure is not None:
             raise failure
 
+    def forget(self, record_ids: Sequence[str], person_id: str) -> bool:
+        """Drop the rows, or raise what ``failures`` holds."""
+        if self.failures:
+            raise self.failures.pop(0)
+        gone = {key for key, row in self.rows.items() if key in set(record_ids) or row.person_id == person_id}
+        self.rows = {key: row for key, row in self.rows.items() if key not in gone}
+        return True
+
     def close(self) -> None:
         """Note that it was closed."""
         self.closed = True
@@ -162,6 +170,19 @@ class SinkContract(ABC):
             found = sink.collect(rows, lambda ids: {each: known[each] for each in ids if each in known})
             _check(not list(found), f"nobody changed anything, it found {list(found)!r}")
             sink.deliver(rows)
+
+    def test_forgets_or_says_that_it_cannot(self) -> None:
+        """The rows of somebody go, by record or by person, as often as it is asked; and others' stay."""
+        sink = self.make_sink()
+        sink.deliver([make_row(f"r{number}", name=f"N{number}") for number in range(4)])
+        if not sink.forget(["r0"], "p-r1"):
+            return
+        self._expect(sink, {"r2": "N2", "r3": "N3"})
+        for _ in range(2):
+            _check(sink.forget(["r2", "never-there"], ""), "it must forget without knowing the person")
+        self._expect(sink, {"r3": "N3"})
+        sink.deliver([make_row("r4", name="N4")])
+        self._expect(sink, {"r3": "N3", "r4": "N4"})
 
     def test_works_again_after_close(self) -> None:
         """Closing twice is fine."""

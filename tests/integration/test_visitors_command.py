@@ -13,6 +13,7 @@ from typing import Any
 
 import cv2
 import pytest
+from painted_room import EXTENSIONS, photograph, record
 from typer.testing import CliRunner, Result
 
 from optimind.app.running import RunOptions, RunResult, run
@@ -26,29 +27,6 @@ from optimind.gallery.encoder import encode_dataset
 from optimind.gallery.quality import MIN_FACE_PX
 from optimind.testing.engines import blank, paint_face
 
-EXTENSIONS = """
-import json
-from optimind.plugin_api import Plugin, Settings, VisitorSeen
-from optimind.testing.engines import FakeDetector, FakeEmbedder
-
-class PaintedDetector(FakeDetector):
-    name = "painted"
-
-class PaintedEmbedder(FakeEmbedder):
-    name = "painted"
-
-class AlarmPlugin(Plugin):
-    name = "alarm"
-    settings_type = Settings
-    @classmethod
-    def create(cls, settings, context): return cls()
-    def handle(self, event):
-        if isinstance(event, VisitorSeen):
-            with open("alarms.txt", "a") as file:
-                file.write(f"{event.visitor_id} {event.camera} {event!r}\\n")
-        return ()
-    def close(self): return ()
-"""
 CONFIG = """
 engine: painted
 plugins_folder: extensions
@@ -60,15 +38,6 @@ plugins: {{attendance: {{enabled: true}}, alarm: {{}}}}
 """
 ANA, BO, CY = 1, 12, 25
 """The one who is enrolled, and two who are not."""
-FRAMES = 40
-
-
-def photograph(path: Path, *people: int, size_px: int = 80) -> None:
-    picture = blank(220 * max(1, len(people)), 220)
-    for number, person in enumerate(people):
-        paint_face(picture, person, 60 + 220 * number, 60, size_px)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), picture)
 
 
 @pytest.fixture
@@ -78,12 +47,7 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "extensions").mkdir()
     (tmp_path / "extensions/painted.py").write_text(EXTENSIONS)
     (tmp_path / "config.yaml").write_text(CONFIG.format(days=30))
-    (tmp_path / "recording").mkdir()
-    for number in range(FRAMES):
-        picture = blank(900, 360)
-        for place, person in enumerate((ANA, BO, CY)):
-            paint_face(picture, person, 80 + 280 * place + number % 3, 120, 80)
-        cv2.imwrite(str(tmp_path / f"recording/{number}.png"), picture)
+    record(tmp_path / "recording", ANA, BO, CY)
     photograph(tmp_path / "datasets/Ana/1.png", ANA)
     config = load_config(None)
     encode_dataset(tmp_path / "datasets", config.gallery, engine_for_enrolment(config, MIN_FACE_PX), 1)

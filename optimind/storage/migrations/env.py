@@ -2,7 +2,11 @@
 
 from alembic import context
 
-from optimind.storage import school_tables, sheet_cells  # noqa: F401 - their tables belong to the same metadata
+from optimind.storage import (  # their tables belong to the same metadata
+    privacy_tables,  # noqa: F401 - see above
+    school_tables,  # noqa: F401 - see above
+    sheet_cells,  # noqa: F401 - see above
+)
 from optimind.storage.tables import Base
 
 context.configure(

@@ -204,7 +204,9 @@ def test_ranges_are_the_models(key: str, manual: str, example: str) -> None:
 
 def test_the_ranges_are_all_there() -> None:
     assert set(RANGES) == {
-        key for key in FIELDS if key.startswith(("detection.", "recognition.", "visitors.", "timetable.o"))
+        key
+        for key in FIELDS
+        if key.startswith(("detection.", "recognition.", "visitors.", "privacy.keep_", "timetable.o"))
     } | {
         "plugins.attendance.session",
         "plugins.attendance.update_interval_s",
