@@ -4,16 +4,16 @@ It works on many records at once, with a handful of queries, whether one mark ha
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from optimind.core.decisions import Decision, Evidence, EvidenceKind, Rule, Watched, decide
+from optimind.core.decisions import Decision, Evidence, EvidenceKind, Rule, Watched, decide, first_suspicion
 from optimind.core.events import AttendanceStatus
-from optimind.core.registers import seconds_seen
+from optimind.core.registers import covered, seconds_seen
 from optimind.core.timetable import AttendanceRules, Meeting
 from optimind.storage.chunks import chunks
 from optimind.storage.school_tables import (
@@ -29,6 +29,8 @@ __all__ = ["Best", "decide_records", "meeting_of", "on_roster"]
 
 _BY_CAMERA = "camera"
 _BY_RULE = "rule"
+_MINUTE = timedelta(minutes=1)
+_AN_HOUR = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def _decide(record: Record, known: _Known, now: datetime, said: AttendanceStatus
 def _without_timetable(record: Record, evidence: Sequence[Evidence], said: AttendanceStatus | None) -> Decision | None:
     if not evidence:
         return None
-    suspicion = next((each.suspicion for each in evidence if each.suspicion), "")
+    suspicion = first_suspicion(evidence)
     if suspicion:
         reason = f"the face may be a picture: {suspicion}"
         return Decision(status=AttendanceStatus.NEEDS_REVIEW, rule=Rule.SUSPECTED, reason=reason)
@@ -153,7 +155,7 @@ def _in_meeting(
         # Of a class without a roster everybody belongs to it who comes.
         is_member=not roster or record.person_id in roster,
         excuse=excuse,
-        watched=known.watched.get(meeting.room, ()),
+        watched=known.watched.get(record.session_id, ()),
         now=now,
     )
 
@@ -183,7 +185,7 @@ def _known(session: Session, records: Sequence[Record]) -> _Known:
         best=_best(session, ids),
         meetings=meetings,
         corrections=_corrections(session, ids),
-        rosters={each: on_roster(session, *each) for each in classes},
+        rosters=_rosters(session, classes),
         excuses=_excuses(session, people, [stored.date for stored in meetings.values()]),
         watched=_watched(session, list(meetings.values())),
     )
@@ -248,19 +250,62 @@ def _excuses(session: Session, people: set[str], days: Sequence[date]) -> dict[s
     return found
 
 
-def _watched(session: Session, meetings: Sequence[StoredSession]) -> Mapping[str, Watched]:
-    found: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
-    for room in {stored.room for stored in meetings}:
-        mine = [stored for stored in meetings if stored.room == room]
-        first_at, last_at = min(each.opens_at for each in mine), max(each.ends_at for each in mine)
-        query = select(WatchedMinute.minute_at, WatchedMinute.seconds).where(
-            WatchedMinute.room == room,
-            WatchedMinute.minute_at > first_at - timedelta(minutes=1),
-            WatchedMinute.minute_at < last_at,
-        )
-        for minute_at, seconds in session.execute(query):
-            found[room].append((minute_at, minute_at + timedelta(seconds=seconds)))
+def _rosters(session: Session, classes: Collection[tuple[str, date]]) -> dict[tuple[str, date], dict[str, str]]:
+    """The names on the rosters of ``classes``, each on its day, by person."""
+    found: dict[tuple[str, date], dict[str, str]] = {each: {} for each in classes}
+    days: dict[str, list[date]] = defaultdict(list)
+    for class_id, day in classes:
+        days[class_id].append(day)
+    columns = StoredMember.__table__.columns
+    wanted = (columns.class_id, columns.person_id, columns.name, columns.first_day, columns.last_day)
+    for some in chunks(sorted(days)):
+        query = select(*wanted).where(columns.class_id.in_(some)).order_by(columns.first_day)
+        for class_id, person_id, name, first_day, last_day in session.execute(query):
+            for day in days[class_id]:
+                if first_day <= day and (last_day is None or day <= last_day):
+                    found[class_id, day][person_id] = name
     return found
+
+
+def _watched(session: Session, meetings: Sequence[StoredSession]) -> Mapping[str, Watched]:
+    """When the room of each of ``meetings`` was watched during it, by its id."""
+    rooms: dict[str, list[StoredSession]] = defaultdict(list)
+    for stored in meetings:
+        rooms[stored.room].append(stored)
+    return {key: spans for room, mine in rooms.items() for key, spans in _watched_in(session, room, mine).items()}
+
+
+def _watched_in(session: Session, room: str, meetings: Sequence[StoredSession]) -> dict[str, Watched]:
+    columns = WatchedMinute.__table__.columns
+    found: dict[str, Watched] = {}
+    # Meetings that are near to each other are looked up together; a mark that comes late may be of one long ago.
+    for some in _near(sorted(meetings, key=lambda each: each.opens_at)):
+        first_at, last_at = some[0].opens_at, max(each.ends_at for each in some)
+        query = select(columns.minute_at, columns.seconds).where(
+            columns.room == room,
+            columns.minute_at > first_at - _MINUTE,
+            columns.minute_at < last_at,
+        )
+        spans = covered(
+            (minute_at, minute_at + timedelta(seconds=seconds)) for minute_at, seconds in session.execute(query)
+        )
+        for each in some:
+            found[each.session_id] = [span for span in spans if span[0] < each.ends_at and span[1] > each.opens_at]
+    return found
+
+
+def _near(meetings: Sequence[StoredSession]) -> list[list[StoredSession]]:
+    """``meetings``, in order, in groups that are less than an hour apart."""
+    groups: list[list[StoredSession]] = []
+    ends_at: datetime | None = None
+    for each in meetings:
+        if ends_at is not None and each.opens_at < ends_at + _AN_HOUR:
+            groups[-1].append(each)
+            ends_at = max(ends_at, each.ends_at)
+        else:
+            groups.append([each])
+            ends_at = each.ends_at
+    return groups
 
 
 def _length(seconds: float | None) -> timedelta | None:
