@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from optimind.core.decisions import Decision, Evidence, EvidenceKind, Rule, Watched, decide, first_suspicion
@@ -49,7 +49,7 @@ class _Known:
 
     evidence: Mapping[str, list[Evidence]]
     best: Mapping[str, Best]
-    meetings: Mapping[str, StoredSession]
+    meetings: Mapping[str, tuple[Meeting, datetime | None]]
     corrections: Mapping[str, StoredCorrection]
     rosters: Mapping[tuple[str, date], Mapping[str, str]]
     excuses: Mapping[str, list[StoredExcuse]]
@@ -99,13 +99,13 @@ def on_roster(session: Session, class_id: str, day: date) -> dict[str, str]:
 
 def _decide(record: Record, known: _Known, now: datetime, said: AttendanceStatus | None) -> bool:
     evidence = known.evidence.get(record.record_id, [])
-    stored = known.meetings.get(record.session_id)
-    if stored is None:
+    held = known.meetings.get(record.session_id)
+    if held is None:
         decision: Decision | None = _without_timetable(record, evidence, said)
         during = evidence
     else:
-        meeting = meeting_of(stored)
-        decision = _in_meeting(record, meeting, evidence, known, now if stored.closed_at is None else stored.closed_at)
+        meeting, closed_at = held
+        decision = _in_meeting(record, meeting, evidence, known, now if closed_at is None else closed_at)
         during = [_clipped(each, meeting) for each in evidence if meeting.overlaps(each.first_at, each.last_at)]
     correction = known.corrections.get(record.record_id)
     if decision is None and correction is None:
@@ -180,10 +180,11 @@ def _known(session: Session, records: Sequence[Record]) -> _Known:
     meetings = _meetings(session, {record.session_id for record in records if record.session_id})
     classes = {(stored.class_id, stored.date) for stored in meetings.values()}
     people = {record.person_id for record in records if record.session_id}
+    evidence, best = _evidence(session, ids)
     return _Known(
-        evidence=_evidence(session, ids),
-        best=_best(session, ids),
-        meetings=meetings,
+        evidence=evidence,
+        best=best,
+        meetings={key: (meeting_of(stored), stored.closed_at) for key, stored in meetings.items()},
         corrections=_corrections(session, ids),
         rosters=_rosters(session, classes),
         excuses=_excuses(session, people, [stored.date for stored in meetings.values()]),
@@ -191,30 +192,23 @@ def _known(session: Session, records: Sequence[Record]) -> _Known:
     )
 
 
-def _evidence(session: Session, ids: Sequence[str]) -> dict[str, list[Evidence]]:
+def _evidence(session: Session, ids: Sequence[str]) -> tuple[dict[str, list[Evidence]], dict[str, Best]]:
+    """By record, all that was seen, and the best of it."""
     columns = StoredSighting.__table__.columns
     found: dict[str, list[Evidence]] = defaultdict(list)
+    ranks: dict[str, tuple[float, float, str]] = {}
+    best: dict[str, Best] = {}
+    names = ("record_id", "first_seen_at", "last_seen_at", "kind", "suspicion")
+    wanted = [columns[name] for name in (*names, "similarity", "margin", "sighting_id", "camera", "embedder")]
     for some in chunks(ids):
-        query = select(
-            columns.record_id, columns.first_seen_at, columns.last_seen_at, columns.kind, columns.suspicion
-        ).where(columns.record_id.in_(some))
-        for record_id, first_at, last_at, kind, suspicion in session.execute(query):
-            found[record_id].append(Evidence(first_at, last_at, EvidenceKind(kind), suspicion))
-    return found
-
-
-def _best(session: Session, ids: Sequence[str]) -> dict[str, Best]:
-    """The database finds them: a day's sightings of one person may be thousands."""
-    columns = StoredSighting.__table__.columns
-    order = (columns.similarity.desc(), columns.margin.desc(), columns.sighting_id.desc())
-    rank = func.row_number().over(partition_by=columns.record_id, order_by=order).label("rank")
-    wanted = (columns.record_id, columns.camera, columns.similarity, columns.margin, columns.embedder)
-    found = {}
-    for some in chunks(ids):
-        ranked = select(*wanted, rank).where(columns.record_id.in_(some)).subquery()
-        query = select(*(ranked.columns[column.name] for column in wanted)).where(ranked.columns["rank"] == 1)
-        found.update({record_id: Best(*rest) for record_id, *rest in session.execute(query)})
-    return found
+        query = select(*wanted).where(columns.record_id.in_(some))
+        for record, first_at, last_at, kind, suspicion, *rank, camera, embedder in session.execute(query):
+            found[record].append(Evidence(first_at, last_at, EvidenceKind(kind), suspicion))
+            surely = (rank[0], rank[1], rank[2])
+            if record not in ranks or surely > ranks[record]:
+                ranks[record] = surely
+                best[record] = Best(camera, rank[0], rank[1], embedder)
+    return found, best
 
 
 def _meetings(session: Session, ids: set[str]) -> dict[str, StoredSession]:

@@ -1,4 +1,4 @@
-"""What was seen, as it is kept behind the records: the newest state of each sighting, many in a handful of statements."""
+"""The evidence behind the records: the newest state of each sighting, many in a handful of statements."""
 
 from collections.abc import Sequence
 from datetime import datetime

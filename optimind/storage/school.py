@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import Select, delete, insert, or_, select
-from sqlalchemy.orm import Session
 
 from optimind.core.timetable import Meeting
 from optimind.storage.audit import Said, append

@@ -20,8 +20,12 @@ from optimind.storage import Ledger
 
 pytestmark = pytest.mark.timeout(600)
 
+Cells = dict[tuple[date, str, str], tuple[str, str]]
 
-def register(world: World, timetable: Timetable, path: Path, *, seed: int) -> dict[tuple[date, str, str], tuple[str, str]]:
+
+def register(
+    world: World, timetable: Timetable, path: Path, *, seed: int
+) -> dict[tuple[date, str, str], tuple[str, str]]:
     """Live through ``world`` with a ledger at ``path``; return status and rule of each record."""
     feed = Feed(world, timetable, seed=seed)
     with Ledger(url_of(path), clock=feed.clock) as ledger:
@@ -35,7 +39,7 @@ def register(world: World, timetable: Timetable, path: Path, *, seed: int) -> di
     return {(row.date, row.session, row.person_id): (row.status, row.rule) for row in rows}
 
 
-def differences(found: dict[object, object], wanted: dict[object, object]) -> list[str]:
+def differences(found: Cells, wanted: Cells) -> list[str]:
     keys = sorted(found.keys() | wanted.keys(), key=str)
     return [f"{key}: {found.get(key)}, not {wanted.get(key)}" for key in keys if found.get(key) != wanted.get(key)][:20]
 
@@ -43,7 +47,9 @@ def differences(found: dict[object, object], wanted: dict[object, object]) -> li
 def assert_meetings_agree(world: World, timetable: Timetable) -> None:
     days = sorted({each.day for each in held(world)})
     found = [
-        (each.date, each.session, each.opens_at, each.starts_at, each.ends_at) for day in days for each in timetable.on(day)
+        (each.date, each.session, each.opens_at, each.starts_at, each.ends_at)
+        for day in days
+        for each in timetable.on(day)
     ]
     wanted = [
         (each.day, each.lesson.session, *(datetime.fromtimestamp(s, UTC) for s in (each.opens, each.starts, each.ends)))
@@ -67,7 +73,7 @@ def test_a_month_of_a_school(tmp_path: Path) -> None:
     assert_meetings_agree(world, timetable)
     wanted = cells(world)
     found = register(world, timetable, tmp_path / "ledger.db", seed=1)
-    assert differences({**found}, {**wanted}) == []
+    assert differences(found, wanted) == []
     assert len(wanted) > 40_000
     # Every status and every rule comes up often enough to be compared.
     statuses, rules = Counter(status for status, _ in wanted.values()), Counter(rule for _, rule in wanted.values())
@@ -90,4 +96,4 @@ def test_a_small_school_in_the_month_of_the_other_change(seed: int, tmp_path: Pa
     )
     timetable = timetable_of(world)
     assert_meetings_agree(world, timetable)
-    assert differences({**register(world, timetable, tmp_path / "ledger.db", seed=seed)}, {**cells(world)}) == []
+    assert differences(register(world, timetable, tmp_path / "ledger.db", seed=seed), cells(world)) == []

@@ -2,8 +2,8 @@
 
 It is slow and plain on purpose. Moments are whole seconds since 1970 in UTC. Where the clocks stand is looked up in a
 list of every minute of the month; where a person was is an array with two places a second, one for the moment itself
-and one for the time until the next: what lasts from ``first`` to ``last`` fills the places from ``2 * first`` up to, not
-including, ``2 * last``, and a moment fills its own place alone.
+and one for the time until the next: what lasts from ``first`` to ``last`` fills the places from ``2 * first`` up to,
+not including, ``2 * last``, and a moment fills its own place alone.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Away:
 
 @dataclass(frozen=True)
 class Glimpse:
-    """What a camera saw of a person: a state of a sighting, or (``kind`` in, out) that they came or went at ``first``."""
+    """What a camera saw of a person: a state of a sighting, or (``kind`` in, out) that they came or went."""
 
     room: str
     person: str
@@ -133,7 +133,7 @@ class Held:
     ends: int
 
 
-# -- when ---------------------------------------------------------------------------------------------------------------
+# -- when -------------------------------------------------------------------------------------------------------------
 
 
 def held(world: World) -> list[Held]:
@@ -183,7 +183,7 @@ def _look_up(clock: dict[datetime, int], wall: datetime) -> int:
     return clock[wall]
 
 
-# -- who and what -------------------------------------------------------------------------------------------------------
+# -- who and what -----------------------------------------------------------------------------------------------------
 
 
 def cells(world: World) -> dict[Cell, tuple[str, str]]:
@@ -252,7 +252,12 @@ def _meeting(
         if person in there:
             suspected = any(each.suspicion and _places(meeting, each).any() for each in glimpses[person])
             cell: tuple[str, str] | None = _of_seen(
-                meeting, there[person], watched, belongs, person in excused, suspected
+                meeting,
+                there[person],
+                watched,
+                belongs=belongs,
+                is_excused=person in excused,
+                is_suspected=suspected,
             )
         else:
             cell = _of_unseen(meeting, watched, belongs, person in excused)
@@ -314,7 +319,7 @@ def _of_unseen(meeting: Held, watched: Flags, belongs: bool, is_excused: bool) -
 
 
 def _of_seen(
-    meeting: Held, places: Flags, watched: Flags, belongs: bool, is_excused: bool, is_suspected: bool
+    meeting: Held, places: Flags, watched: Flags, *, belongs: bool, is_excused: bool, is_suspected: bool
 ) -> tuple[str, str]:
     if is_suspected:
         return ("needs_review", "suspected")

@@ -45,7 +45,7 @@ def only(timetable: Timetable, day: date) -> Meeting:
     return meeting
 
 
-# -- the moment at which clocks show a time -----------------------------------------------------------------------------
+# -- the moment at which clocks show a time ---------------------------------------------------------------------------
 
 
 def shown(moment: datetime, zone: ZoneInfo) -> datetime:
@@ -117,7 +117,7 @@ def test_changes_that_are_known(zone: str, day: date, wall: time, wanted: str) -
     assert instant(day, wall, ZoneInfo(zone)) == datetime.fromisoformat(wanted).replace(tzinfo=UTC)
 
 
-# -- meetings -----------------------------------------------------------------------------------------------------------
+# -- meetings ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_session_becomes_a_meeting() -> None:
@@ -149,9 +149,9 @@ def test_a_meeting_is_as_long_as_the_clocks_say_except_where_they_change(
     for meeting in found:
         assert meeting.date == day
         change = meeting.ends_at.astimezone(zone).utcoffset() - meeting.starts_at.astimezone(zone).utcoffset()  # type: ignore[operator] # a zone has one
-        is_skipped = shown(meeting.starts_at, zone) != datetime.combine(day, start) or shown(
-            meeting.ends_at, zone
-        ).time() != end
+        is_skipped = (
+            shown(meeting.starts_at, zone) != datetime.combine(day, start) or shown(meeting.ends_at, zone).time() != end
+        )
         if not is_skipped:
             assert meeting.ends_at - meeting.starts_at == wall_length - change
             assert change or meeting.ends_at - meeting.starts_at == wall_length
