@@ -111,6 +111,7 @@ def _as_xlsx(register: MonthRegister, printed: str) -> bytes:
     from openpyxl import Workbook  # noqa: PLC0415 - see above
     from openpyxl.styles import Alignment, Font  # noqa: PLC0415 - see above
     from openpyxl.utils import get_column_letter  # noqa: PLC0415 - see above
+    from openpyxl.worksheet.properties import PageSetupProperties  # noqa: PLC0415 - see above
 
     book = Workbook()
     sheet = book.worksheets[0]
@@ -133,7 +134,7 @@ def _as_xlsx(register: MonthRegister, printed: str) -> bytes:
         _write_text(sheet.cell(foot + place, 2), str(status).replace("_", " "))
     _write_text(sheet.cell(foot + len(LETTERS) + 1, 1), printed)
     sheet.page_setup.orientation, sheet.page_setup.paperSize = "landscape", 9
-    sheet.page_setup.fitToHeight, sheet.sheet_properties.pageSetUpPr.fitToPage = 0, True
+    sheet.page_setup.fitToHeight, sheet.sheet_properties.pageSetUpPr = 0, PageSetupProperties(fitToPage=True)
     sheet.print_title_rows, sheet.print_title_cols = "2:3", "A:B"
     file = io.BytesIO()
     book.save(file)

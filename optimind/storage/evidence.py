@@ -76,11 +76,12 @@ def _known(session: Session, keys: Sequence[_Key]) -> dict[_Key, tuple[datetime,
     columns = StoredSighting.__table__.columns
     wanted = (columns.record_id, columns.sighting_id, columns.last_seen_at, columns.suspicion)
     found: dict[_Key, tuple[datetime, str]] = {}
-    for some in chunks(keys):
-        query = select(*wanted).where(
-            columns.record_id.in_({record for record, _ in some}), columns.sighting_id.in_({name for _, name in some})
-        )
-        found |= {(record, name): (last_at, suspicion) for record, name, last_at, suspicion in session.execute(query)}
+    records = {record for record, _ in keys}
+    for some in chunks(sorted({name for _, name in keys})):
+        # By the sightings alone: one is evidence for few records, and asking for both would try every pair.
+        for record, name, last_at, suspicion in session.execute(select(*wanted).where(columns.sighting_id.in_(some))):
+            if record in records:
+                found[record, name] = (last_at, suspicion)
     return found
 
 

@@ -283,7 +283,9 @@ def _enter(session: Session, records: Sequence[Record], sinks: Sequence[str], no
     if not sinks:
         return
     known = _entered(session, records, sinks)
-    fresh, waiting, woken = [], [], []
+    fresh: list[dict[str, Any]] = []
+    waiting: list[dict[str, Any]] = []
+    woken: list[dict[str, Any]] = []
     for record, sink in product(records, sinks):
         entry = known.get((sink, record.record_id))
         values: dict[str, Any] = {"version": record.version}

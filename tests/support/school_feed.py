@@ -6,8 +6,10 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo
 
+from school_ledger import as_roster
 from second_register import Away, Glimpse, Lesson, Membership, Said, World
 
 from optimind.core.events import AttendanceMarked, AttendanceStatus, Sighting
@@ -95,12 +97,12 @@ class Feed:
                     for each in members
                     if each.first <= day and (each.last is None or day <= each.last)
                 }
-                at(self._midnight(day), lambda c=class_id, p=people, d=day: ledger.school.set_roster(c, p, d))
+                at(self._midnight(day), partial(ledger.school.set_roster, class_id, as_roster(people), day))
 
     def _plan_excuses(self, ledger: Ledger, at: Callable[[float, Callable[[], object]], None]) -> None:
         for away in self._world.away:
             moment = self._midnight(away.first) + self._random.choice([-86_400, 36_000, 3 * 86_400])
-            at(moment, lambda a=away: self._excuse(ledger, a))
+            at(moment, partial(self._excuse, ledger, away))
 
     def _excuse(self, ledger: Ledger, away: Away) -> None:
         excuse, touched = ledger.school.excuse(
@@ -124,7 +126,7 @@ class Feed:
             )
             batches[each.begin // _WATCHES_EVERY_S].append(watch)
         for number, batch in batches.items():
-            at((number + 1) * _WATCHES_EVERY_S, lambda b=batch: ledger.school.watched(b))
+            at((number + 1) * _WATCHES_EVERY_S, partial(ledger.school.watched, batch))
 
     def _plan_marks(self, ledger: Ledger, at: Callable[[float, Callable[[], object]], None]) -> None:
         arrivals: list[tuple[float, Glimpse]] = []
@@ -137,7 +139,7 @@ class Feed:
         arrivals.sort(key=lambda each: each[0])
         for start in range(0, len(arrivals), _MARKS_AT_ONCE):
             some = arrivals[start : start + _MARKS_AT_ONCE]
-            at(some[-1][0], lambda g=[glimpse for _, glimpse in some]: self._keep(ledger, g))
+            at(some[-1][0], partial(self._keep, ledger, [glimpse for _, glimpse in some]))
 
     def _keep(self, ledger: Ledger, glimpses: Sequence[Glimpse]) -> None:
         marks = [mark for glimpse in glimpses for mark in self._marks_of(glimpse)]
@@ -181,10 +183,13 @@ class Feed:
             if self._random.random() < 0.25 and meeting.decided_at < meeting.ends_at:
                 moments.append(meeting.decided_at.timestamp())
             for moment in moments:
-                at(moment, lambda m=meeting: ledger.settle(m, self._now, self._sinks))
+                at(moment, partial(self._settle, ledger, meeting))
         # One of which nothing was known at its end may be known by marks that came late.
         for number in range((self._world.last - self._world.first).days + 5):
-            at(self._midnight(self._world.first + timedelta(days=number)) + 1, lambda: self._settle_open(ledger))
+            at(self._midnight(self._world.first + timedelta(days=number)) + 1, partial(self._settle_open, ledger))
+
+    def _settle(self, ledger: Ledger, meeting: Meeting) -> None:
+        ledger.settle(meeting, self._now, self._sinks)
 
     def _settle_open(self, ledger: Ledger) -> None:
         since = datetime(1970, 1, 1, tzinfo=UTC)
@@ -198,7 +203,7 @@ class Feed:
             # Before, during and long after it; in the order of the list, where two are about the same person.
             hours = hash((said.session, said.person)) % 50
             moment = meeting.starts_at.timestamp() + 3600 * hours - 1800 + number / 1000
-            at(moment, lambda s=said, m=meeting: self._correct(ledger, s, m))
+            at(moment, partial(self._correct, ledger, said, meeting))
 
     def _correct(self, ledger: Ledger, said: Said, meeting: Meeting) -> None:
         key = record_id(said.day, said.session, said.person)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import date, time, timedelta
+from typing import Literal
 
 from second_register import Away, Glimpse, Held, Lesson, Membership, Minute, Pause, Said, World, held
 
@@ -194,7 +195,7 @@ def _see(world: World, rng: random.Random, meeting: Held, person: str, stay: tup
 def _go(world: World, rng: random.Random, meeting: Held, person: str, stay: tuple[int, int]) -> None:
     """In at the beginning, out at the end, and perhaps out and in again between; a crossing may be missed."""
     begin, end = stay
-    moments = [(begin, "in"), (end, "out")]
+    moments: list[tuple[int, Literal["in", "out"]]] = [(begin, "in"), (end, "out")]
     if rng.random() < 0.2:
         out, back = sorted(rng.randint(begin, end) for _ in range(2))
         moments += [(out, "out"), (back, "in")]

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -81,7 +82,7 @@ class Glimpse:
     sighting: str
     first: int
     last: int
-    kind: str = "seen"
+    kind: Literal["seen", "in", "out"] = "seen"
     suspicion: str = ""
 
 
@@ -303,7 +304,8 @@ def _there(meeting: Held, glimpses: Sequence[Glimpse]) -> Flags:
             moves[glimpse.first - meeting.opens] = max(1, moves[glimpse.first - meeting.opens])
     # In each second the last move tells whether they are inside.
     newest = np.maximum.accumulate(np.where(moves > 0, np.arange(len(moves)), 0))
-    return places | np.repeat(moves[newest] == 2, 2)
+    inside: Flags = np.repeat(moves[newest] == 2, 2)
+    return places | inside
 
 
 def _of_unseen(meeting: Held, watched: Flags, belongs: bool, is_excused: bool) -> tuple[str, str] | None:

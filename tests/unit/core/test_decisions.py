@@ -257,7 +257,7 @@ minutes = st.integers(-40 * 60, 70 * 60).map(lambda seconds: seconds / 60)
 spans = st.tuples(minutes, st.integers(0, 3600)).map(lambda pair: (pair[0], pair[0] + pair[1] / 60))
 sightings = st.builds(lambda span: seen(*span), spans)
 crossings = minutes.flatmap(lambda minute: st.sampled_from([came(minute), went(minute)]))
-suspected = st.builds(lambda span, why: seen(*span, why), spans, st.sampled_from(["flat", "still"]))
+suspected = st.builds(lambda span, why: seen(span[0], span[1], why), spans, st.sampled_from(["flat", "still"]))
 everything = st.lists(st.one_of(sightings, crossings, suspected), max_size=8)
 some_rules = st.builds(
     lambda late, more, leave: AttendanceRules(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -226,7 +227,7 @@ def test_holidays(holiday: Holiday, free: bool) -> None:
         ({"last_day": MONDAY - timedelta(days=1)}, False),
     ],
 )
-def test_on_which_days_it_is_held(changes: dict[str, object], is_held: bool) -> None:
+def test_on_which_days_it_is_held(changes: dict[str, Any], is_held: bool) -> None:
     assert bool(Timetable([weekly(**changes)], zone=UTC).on(MONDAY)) is is_held
 
 
