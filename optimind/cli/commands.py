@@ -14,6 +14,7 @@ _COMMANDS = {
     "encode": "optimind.cli.encode:encode",
     "run": "optimind.cli.run:run",
     "attendance": "optimind.cli.attendance:app",
+    "register": "optimind.cli.register:app",
     "evaluate": "optimind.cli.evaluate:evaluate",
     "placement": "optimind.cli.placement:placement",
     "timetable": "optimind.cli.timetable:app",

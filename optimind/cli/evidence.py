@@ -18,7 +18,7 @@ from optimind.cli.dates import parse_day
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
 from optimind.config import load_config
 from optimind.errors import OptiMindError, UsageError
-from optimind.exports import write_file
+from optimind.exports import replace_file
 from optimind.plugin_api import RecordRow
 from optimind.storage import AuditLine, KeptPortrait, Ledger, SightingRow, Unseen, open_ledger
 
@@ -50,7 +50,7 @@ def show(
             raise UsageError(
                 "no picture of this mark is kept", mend="privacy: keep_shots_days: says for how many days pictures stay"
             )
-        write_file(picture, portrait.picture)
+        replace_file(picture, portrait.picture)
     if as_document:
         print(json.dumps(_evidence_document(row, sightings, portrait, settings.zone()), ensure_ascii=False, indent=1))
         return

@@ -16,7 +16,17 @@ from optimind.core.registers import covered, seconds_seen
 from optimind.core.timetable import Meeting
 from optimind.core.types import require_aware
 
-__all__ = ["LEAST_WATCHED", "Decision", "Evidence", "EvidenceKind", "Rule", "Watched", "decide", "presence"]
+__all__ = [
+    "LEAST_WATCHED",
+    "Decision",
+    "Evidence",
+    "EvidenceKind",
+    "Rule",
+    "Watched",
+    "decide",
+    "first_suspicion",
+    "presence",
+]
 
 LEAST_WATCHED = 0.5
 """A time of which less than this share was watched says nothing about who was not there."""
@@ -135,14 +145,18 @@ def decide(
     spans = presence(meeting, evidence, now)
     if not spans:
         return _about_absent(meeting, is_member=is_member, excuse=excuse, watched=watched, now=now)
-    during = [each for each in evidence if meeting.overlaps(each.first_at, each.last_at)]
-    suspicion = next((each.suspicion for each in during if each.suspicion), "")
+    suspicion = first_suspicion(each for each in evidence if meeting.overlaps(each.first_at, each.last_at))
     if suspicion:
         return _of(spans, AttendanceStatus.NEEDS_REVIEW, Rule.SUSPECTED, f"the face may be a picture: {suspicion}")
     if not is_member:
         text = f"was seen, but is not on the roster of {meeting.class_id}"
         return _of(spans, AttendanceStatus.NEEDS_REVIEW, Rule.NOT_ON_ROSTER, text)
     return _about_present(meeting, spans, excuse=excuse, watched=watched, now=now)
+
+
+def first_suspicion(evidence: Iterable[Evidence]) -> str:
+    """Why the earliest of ``evidence`` that is suspected may be a picture; empty where none is."""
+    return min(((each.first_at, each.suspicion) for each in evidence if each.suspicion), default=(None, ""))[1]
 
 
 def _about_absent(

@@ -168,13 +168,27 @@ class Ledger:
                     raise
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def register(self, session: str | None = None, date: dt.date | None = None) -> list[RecordRow]:
-        """Return the records of ``session`` and ``date`` (None: of all), ordered by date, session, name and person."""
+    def register(
+        self,
+        session: str | None = None,
+        date: dt.date | None = None,
+        *,
+        class_id: str | None = None,
+        between: tuple[dt.date, dt.date] | None = None,
+    ) -> list[RecordRow]:
+        """Return the records of ``session``, ``date`` and ``class_id`` (None: of all), from the first day to the last.
+
+        They are ordered by date, session, name and person.
+        """
         query = select(Record)
         if session is not None:
             query = query.where(Record.session == storable(session))
         if date is not None:
             query = query.where(Record.date == date)
+        if class_id is not None:
+            query = query.where(Record.class_id == storable(class_id))
+        if between is not None:
+            query = query.where(Record.date.between(*between))
         with self._database.reading() as transaction:
             rows = [as_row(record) for record in transaction.scalars(query)]
         return sorted(rows, key=lambda row: (row.date, row.session, row.name.casefold(), row.person_id))

@@ -3,28 +3,45 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import inspect, select
 from sqlalchemy.orm import Session
+from sqlalchemy.orm.attributes import flag_modified
 
 from optimind.core.decisions import Rule
-from optimind.core.events import AttendanceMarked, AttendanceStatus, Sighting
+from optimind.core.events import AttendanceMarked, AttendanceStatus
 from optimind.core.registers import record_id, session_id
 from optimind.core.timetable import Meeting
 from optimind.plugin_api import RecordRow
 from optimind.storage.audit import Said, append
 from optimind.storage.chunks import chunks
 from optimind.storage.deciding import decide_records, meeting_of, on_roster
+from optimind.storage.evidence import EvidenceKeeper
 from optimind.storage.outbox import as_row
+from optimind.storage.outbox_entries import enter_in_outbox
 from optimind.storage.school_tables import StoredSession, WatchedMinute
-from optimind.storage.tables import OutboxEntry, Record, StoredSighting
+from optimind.storage.tables import Record
 from optimind.storage.text import storable
 
-__all__ = ["enter_session", "finish", "keep", "make_record", "records_by_id", "redecide", "settle"]
+__all__ = ["enter_session", "enter_sessions", "finish", "keep", "make_record", "records_by_id", "redecide", "settle"]
 
-_NO_SYNC = {"synchronize_session": False}
 _CAMERA = "camera"
+_DECIDED = (
+    "name",
+    "status",
+    "first_seen_at",
+    "last_seen_at",
+    "seconds_seen",
+    "camera",
+    "similarity",
+    "margin",
+    "source",
+    "version",
+    "updated_at",
+    "rule",
+    "reason",
+    "embedder",
+)
 
 
 def keep(
@@ -36,20 +53,22 @@ def keep(
     before = {key: as_row(record) for key, record in records.items()}
     said: dict[str, AttendanceStatus] = {}
     changed: set[str] = set()
-    meetings = {(mark.date, mark.session): mark.meeting for mark in marks}
-    for meeting in meetings.values():
-        if meeting is not None:
-            enter_session(session, meeting)
+    enter_sessions(session, [mark.meeting for mark in marks if mark.meeting is not None])
     for mark in marks:
         key = keys[id(mark)]
         if key not in records:
             records[key] = _record_of(key, mark, now)
             session.add(records[key])
-            session.flush()
-        if _keep_evidence(session, key, mark):
+    # Evidence refers to its record, which must be there first.
+    session.flush()
+    evidence = EvidenceKeeper(session, [(keys[id(mark)], mark) for mark in marks])
+    for mark in marks:
+        key = keys[id(mark)]
+        if evidence.take(key, mark):
             changed.add(key)
             said[key] = mark.status
             records[key].name = storable(mark.sighting.name)
+    evidence.write()
     if changed:
         at = max((mark.at for mark in marks), default=now)
         decide_records(session, [records[key] for key in sorted(changed)], at, said)
@@ -108,13 +127,21 @@ def finish(
         if new != old:
             record.version += 1
             record.updated_at = now
+            _write_alike(record)
             said += _decision_of(old, new)
             new = replace(new, version=record.version)
         rows[record.record_id] = new
     append(session, now, said)
     session.flush()
-    _enter(session, records, list(dict.fromkeys(sinks)), now)
+    enter_in_outbox(session, records, list(dict.fromkeys(sinks)), now)
     return rows
+
+
+def _write_alike(record: Record) -> None:
+    """Have all that a decision may change be written, so that all records that have changed are one statement."""
+    if inspect(record).persistent:
+        for name in _DECIDED:
+            flag_modified(record, name)
 
 
 def records_by_id(session: Session, ids: Sequence[str], *, for_update: bool = False) -> dict[str, Record]:
@@ -125,6 +152,17 @@ def records_by_id(session: Session, ids: Sequence[str], *, for_update: bool = Fa
         for record in session.scalars(query.with_for_update() if for_update else query):
             found[record.record_id] = record
     return found
+
+
+def enter_sessions(session: Session, meetings: Iterable[Meeting]) -> None:
+    """Keep each of ``meetings`` as :func:`enter_session` does; of one that comes again, the last counts."""
+    latest = {session_id(meeting.date, meeting.session): meeting for meeting in meetings}
+    for some in chunks(list(latest)):
+        # Loaded in one go; held on to, for the session itself forgets what nobody holds.
+        stored = session.scalars(select(StoredSession).where(StoredSession.session_id.in_(some))).all()
+        for key in some:
+            enter_session(session, latest[key])
+        del stored
 
 
 def enter_session(session: Session, meeting: Meeting) -> StoredSession:
@@ -211,48 +249,6 @@ def _record_of(key: str, mark: AttendanceMarked, now: datetime) -> Record:
     )
 
 
-def _keep_evidence(session: Session, key: str, mark: AttendanceMarked) -> bool:
-    """Store the newest state of the mark's sighting as evidence for the record ``key``; False where nothing changes.
-
-    A suspicion that one state had stays, in whatever order they come. Coming and going are evidence of their own.
-    """
-    sighting = mark.sighting
-    values = _evidence_of(key, sighting, mark.kind)
-    columns = StoredSighting.__table__.columns
-    mine = (columns.record_id == key, columns.sighting_id == values["sighting_id"])
-    stored = session.execute(select(columns.last_seen_at, columns.suspicion).where(*mine)).one_or_none()
-    if stored is None:
-        session.execute(insert(StoredSighting).values(**values))
-        return True
-    stored_at, suspicion = stored
-    values["suspicion"] = suspicion or values["suspicion"]
-    if stored_at > sighting.last_seen_at:
-        if values["suspicion"] == suspicion:
-            return False
-        values = {"suspicion": values["suspicion"]}
-    session.execute(update(StoredSighting).where(*mine).values(**values), execution_options=_NO_SYNC)
-    return True
-
-
-def _evidence_of(key: str, sighting: Sighting, kind: str) -> dict[str, Any]:
-    name = sighting.sighting_id
-    if kind != "seen":
-        name = f"{name}/{kind}/{sighting.first_seen_at.timestamp():.3f}"
-    return {
-        "sighting_id": storable(name),
-        "record_id": key,
-        "camera": storable(sighting.camera),
-        "first_seen_at": sighting.first_seen_at,
-        "last_seen_at": sighting.first_seen_at if kind != "seen" else sighting.last_seen_at,
-        "similarity": sighting.similarity,
-        "margin": sighting.margin,
-        "samples": sighting.samples,
-        "embedder": storable(sighting.embedder),
-        "suspicion": storable(sighting.suspicion),
-        "kind": kind,
-    }
-
-
 def _decision_of(old: RecordRow | None, new: RecordRow) -> list[Said]:
     """The line for the audit log; none where only times or similarity have changed, or a person said it."""
     if old is not None and (old.status, old.rule, old.name) == (new.status, new.rule, new.name):
@@ -279,33 +275,6 @@ def _was_watched(session: Session, meeting: Meeting) -> bool:
         WatchedMinute.minute_at < meeting.ends_at,
     )
     return session.execute(query.limit(1)).first() is not None
-
-
-def _enter(session: Session, records: Sequence[Record], sinks: Sequence[str], now: datetime) -> None:
-    """Make the outbox of each of ``sinks`` ask for the records' newest versions."""
-    if not sinks:
-        return
-    columns = OutboxEntry.__table__.columns
-    known: dict[tuple[str, str], tuple[int, int]] = {}
-    for some in chunks([record.record_id for record in records]):
-        query = select(columns.sink, columns.record_id, columns.version, columns.delivered_version).where(
-            columns.record_id.in_(some), columns.sink.in_(sinks)
-        )
-        known |= {(sink, rid): (version, delivered) for sink, rid, version, delivered in session.execute(query)}
-    fresh = []
-    for record in records:
-        for sink in sinks:
-            entry = known.get((sink, record.record_id))
-            values: dict[str, Any] = {"version": record.version}
-            if entry is None or entry[1] >= entry[0]:
-                values |= {"pending_since": now, "next_attempt_at": now}
-            if entry is None:
-                fresh.append({"sink": sink, "record_id": record.record_id, **values})
-            elif entry[0] != record.version:
-                change = update(OutboxEntry).where(OutboxEntry.record_id == record.record_id, OutboxEntry.sink == sink)
-                session.execute(change.values(**values), execution_options=_NO_SYNC)
-    if fresh:
-        session.execute(insert(OutboxEntry), fresh)
 
 
 def _seconds(length: timedelta | None) -> float | None:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
 from optimind.core.timetable import Meeting
@@ -15,6 +15,7 @@ from optimind.storage.recording import enter_session
 from optimind.storage.school_tables import StoredExcuse, StoredMember, StoredSession, WatchedMinute
 from optimind.storage.tables import Record
 from optimind.storage.text import storable
+from optimind.storage.watching import Watch, keep_watches
 
 __all__ = ["Excuse", "Member", "RosterChange", "RosterEntry", "School", "Watch"]
 
@@ -54,18 +55,6 @@ class Excuse:
     last_day: date
     why: str
     actor: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """One minute of a camera in ``room``: the seconds in which it gave pictures, and the faces it saw at once."""
-
-    camera: str
-    room: str
-    minute_at: datetime
-    seconds: float
-    faces: int
-    named: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,8 +200,7 @@ class School:
     def watched(self, watches: Sequence[Watch]) -> None:
         """Note that cameras gave pictures; of a minute that is known the larger figures stay."""
         with self._database.writing() as session:
-            for watch in watches:
-                _keep_watch(session, watch)
+            keep_watches(session, watches)
 
     def watches(self, room: str, first_at: datetime, last_at: datetime) -> list[Watch]:
         """Return the minutes in which a camera in ``room`` gave pictures between these moments, in order."""
@@ -278,22 +266,6 @@ def _taken_off(session: Session, known: Mapping[str, StoredMember], wanted: set[
         else:
             member.last_day = day - _YESTERDAY
     return tuple(sorted(left))
-
-
-def _keep_watch(session: Session, watch: Watch) -> None:
-    minute_at = watch.minute_at.astimezone(UTC).replace(second=0, microsecond=0)
-    columns = WatchedMinute.__table__.columns
-    mine = (columns.camera == storable(watch.camera), columns.minute_at == minute_at)
-    values = {"seconds": min(60.0, watch.seconds), "faces": watch.faces, "named": watch.named}
-    known = session.execute(select(columns.seconds, columns.faces, columns.named).where(*mine)).one_or_none()
-    if known is None:
-        row = {"camera": storable(watch.camera), "room": storable(watch.room), "minute_at": minute_at, **values}
-        session.execute(insert(WatchedMinute).values(**row))
-        return
-    largest = {name: max(value, old) for (name, value), old in zip(values.items(), known, strict=True)}
-    session.execute(
-        update(WatchedMinute).where(*mine).values(**largest), execution_options={"synchronize_session": False}
-    )
 
 
 def _touched(excuse: StoredExcuse) -> Select[str]:

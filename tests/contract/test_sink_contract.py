@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from sheets_server import SheetsServer
+from webhook_server import WebhookServer
 
 from optimind.errors import DeliveryDelayed
 from optimind.plugin_api import Sink
 from optimind.sinks.sheets import SheetsSettings, SheetsSink
+from optimind.sinks.webhook import WebhookSettings, WebhookSink
 from optimind.testing.sinks import MemorySettings, MemorySink, SinkContract, make_row
 
 
@@ -58,6 +60,25 @@ class TestSheetsSink(SinkContract):
 
     def break_target(self, sink: Sink) -> bool:
         self.server.editors.clear()
+        return True
+
+
+class TestWebhookSink(SinkContract):
+    @pytest.fixture(autouse=True)
+    def _server(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+        monkeypatch.setenv("WEBHOOK_KEY", "a key")
+        with WebhookServer("a key") as self.server:
+            yield
+
+    def make_sink(self) -> Sink:
+        settings = {"url": self.server.url, "secret": {"env": "WEBHOOK_KEY"}, "batch": 7}
+        return WebhookSink.create(WebhookSettings.model_validate(settings))
+
+    def held(self, sink: Sink) -> Mapping[str, str]:
+        return {key: str(record["name"]) for key, record in self.server.records.items()}
+
+    def break_target(self, sink: Sink) -> bool:
+        self.server.stop()
         return True
 
 

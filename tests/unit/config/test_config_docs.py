@@ -16,6 +16,7 @@ from optimind.pad.passive import PassiveSettings
 from optimind.plugin_api import Secret
 from optimind.plugins.attendance import AttendanceSettings
 from optimind.sinks.sheets import SheetsSettings
+from optimind.sinks.webhook import WebhookSettings
 from optimind.vision.arcface_engine import ArcFaceSettings
 from optimind.vision.dlib_engine import DlibSettings
 from optimind.vision.face_recognition_engine import HOG_WINDOW_PX, LARGEST_ENLARGEMENT
@@ -57,6 +58,7 @@ def is_group(field: FieldInfo) -> bool:
 EXTENSIONS: list[tuple[tuple[str, ...], type[BaseModel]]] = [
     (("plugins", "attendance"), AttendanceSettings),
     (("sheets",), SheetsSettings),
+    (("sinks", "webhook"), WebhookSettings),
     (("engines", "dlib"), DlibSettings),
     (("engines", "arcface"), ArcFaceSettings),
     (("pad",), PassiveSettings),
@@ -212,6 +214,8 @@ def test_the_ranges_are_all_there() -> None:
         "plugins.attendance.update_interval_s",
         "sheets.worksheet",
         "sheets.timeout_s",
+        "sinks.webhook.batch",
+        "sinks.webhook.timeout_s",
         "engines.dlib.threads",
         "engines.dlib.min_confidence",
         "engines.arcface.threads",
