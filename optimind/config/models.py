@@ -178,7 +178,7 @@ def _not_sheets(sinks: dict[str, Any]) -> dict[str, Any]:
     return sinks
 
 
-_SHEETS_WITHOUT_A_SPREADSHEET = ("enabled", "credentials", "endpoint", "worksheet", "timeout_s")
+_SHEETS_WITHOUT_A_SPREADSHEET = ("enabled", "credentials", "endpoint", "worksheet", "timeout_s", "quota")
 """What may stand under ``sheets`` while no spreadsheet is named, and nothing is sent."""
 
 

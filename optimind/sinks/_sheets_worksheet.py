@@ -13,7 +13,17 @@ from collections.abc import Sequence
 
 from optimind.plugin_api import DeliveryDelayed, DeliveryRefused, RecordRow
 from optimind.sinks._sheets_api import BadRequestError, SheetsApi, Tab
-from optimind.sinks._sheets_table import COLUMNS, KEY, Plan, View, column_letters, find_columns, place, range_of
+from optimind.sinks._sheets_table import (
+    COLUMNS,
+    KEY,
+    Plan,
+    View,
+    cells_of,
+    column_letters,
+    find_columns,
+    place,
+    range_of,
+)
 
 __all__ = ["Worksheet"]
 
@@ -23,6 +33,8 @@ _ROWS_AT_ONCE = 500
 """How many rows are added when the grid is full."""
 _FIRST_ROWS = 1000
 _LOOKS = 5
+_LOOKED_AT = 50
+"""How many rows at most are read cell by cell."""
 _SETTLE_S = 2.0
 """How long after new rows were added they are read back: longer than others take between their read and their write."""
 
@@ -57,8 +69,38 @@ class Worksheet:
             self._tab = None
             self._deliver(records)
 
+    def lacking(self, records: Sequence[RecordRow]) -> set[str]:
+        """Return the ids of ``records`` that do not stand in just one row.
+
+        Of the last few it is also looked whether a cell is blank that they fill, as in a column put back.
+        """
+        try:
+            return self._lacking(records)
+        except BadRequestError:
+            self._tab = None
+            return self._lacking(records)
+
+    def _lacking(self, records: Sequence[RecordRow]) -> set[str]:
+        if self._tab is None and self._title.casefold() not in {title.casefold() for title in self._api.tabs()}:
+            return {record.record_id for record in records}
+        view = self._look(self._opened())
+        stands = view.rows_of()
+        found = {record.record_id for record in records if len(stands.get(record.record_id, ())) != 1}
+        looked_at = [record for record in records if record.record_id not in found][-_LOOKED_AT:]
+        first, last = min(view.columns.values()), max(view.columns.values())
+        rows = [stands[record.record_id][0] for record in looked_at]
+        lines = self._api.read(self._title, [range_of(row, first, 1, last - first + 1) for row in rows]) if rows else []
+        for record, line in zip(looked_at, lines, strict=True):
+            shown = dict(enumerate(line[0] if line else [], first))
+            cells = cells_of(record)
+            if any(cells[name] != "" and not shown.get(index) for name, index in view.columns.items()):
+                found.add(record.record_id)
+        return found
+
     def _deliver(self, records: Sequence[RecordRow]) -> None:
         tab = self._opened()
+        # Waited for here, since whoever waits between the look and the write writes to where somebody else may be.
+        self._api.reserve()
         before = self._look(tab)
         plan = place(records, before, self._torn, self._lost)
         last = max(plan.rows)

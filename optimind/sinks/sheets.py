@@ -1,7 +1,11 @@
 """Google Sheets: one row a record, found again by its record_id. See docs/sheets.md."""
 
+import os
 import re
-from collections.abc import Sequence
+import sys
+import tempfile
+from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field
@@ -10,9 +14,10 @@ from pydantic_core import PydanticCustomError
 from optimind.plugin_api import DeliveryRefused, RecordRow, Secret, Settings, Sink
 
 if TYPE_CHECKING:
+    from optimind.sinks._quota import Quota
     from optimind.sinks._sheets_worksheet import Worksheet
 
-__all__ = ["SheetsSettings", "SheetsSink"]
+__all__ = ["QuotaSettings", "SheetsSettings", "SheetsSink"]
 
 _ADDRESS = re.compile(r"https?://[^/]+/spreadsheets/(?:u/\d+/)?d/([\w-]+)")
 _ID = re.compile(r"[\w-]+", re.ASCII)
@@ -36,6 +41,17 @@ def _base_url(text: str) -> str:
     return text
 
 
+class QuotaSettings(Settings):
+    """How many requests a minute Google allows the account. All processes with the same ``folder`` share them.
+
+    ``folder`` None: one of the user's own, so that all of this user's processes on this machine do.
+    """
+
+    reads_per_minute: int = Field(default=60, ge=6, le=100_000)
+    writes_per_minute: int = Field(default=60, ge=6, le=100_000)
+    folder: Path | None = None
+
+
 class SheetsSettings(Settings):
     """The section ``sheets:``. ``spreadsheet`` is an id or a whole address, ``credentials`` a service account's key."""
 
@@ -44,6 +60,7 @@ class SheetsSettings(Settings):
     endpoint: Annotated[str, AfterValidator(_base_url)] = "https://sheets.googleapis.com"
     worksheet: str = Field(default="Attendance", min_length=1, max_length=100)
     timeout_s: float = Field(default=20.0, gt=0, le=300, allow_inf_nan=False)
+    quota: QuotaSettings = QuotaSettings()
 
 
 class SheetsSink(Sink):
@@ -51,10 +68,21 @@ class SheetsSink(Sink):
 
     name: ClassVar[str] = "sheets"
     settings_type: ClassVar[type[Settings]] = SheetsSettings
+    batch_rows: ClassVar[int] = 10_000
+    # Google recommends 2 MB a request at most.
+    batch_bytes: ClassVar[int] = 1_900_000
+    recheck_s: ClassVar[float | None] = 45.0
 
     def __init__(self, settings: SheetsSettings) -> None:
         self._settings = settings
         self._worksheet: Worksheet | None = None
+        self._quota: Quota | None = None
+        self._is_interrupted = False
+
+    @property
+    def target(self) -> str:
+        """The worksheet."""
+        return f"{self._settings.spreadsheet}/{self._settings.worksheet.casefold()}"
 
     @classmethod
     def create(cls, settings: SheetsSettings) -> Self:
@@ -71,6 +99,20 @@ class SheetsSink(Sink):
             # A person will act on it, perhaps by another key: begin anew.
             self.close()
             raise
+
+    def lacking(self, rows: Sequence[RecordRow]) -> Collection[str]:
+        """Say which of ``rows`` do not stand in the worksheet once. Raises DeliveryDelayed or DeliveryRefused."""
+        try:
+            return self._opened().lacking(rows)
+        except DeliveryRefused:
+            self.close()
+            raise
+
+    def interrupt(self) -> None:
+        """The run ends: wait for the quota no longer."""
+        self._is_interrupted = True
+        if self._quota is not None:
+            self._quota.interrupt()
 
     def check(self) -> None:
         """Make sure that the worksheet and its header are there, creating what is missing, as for a status check.
@@ -96,6 +138,33 @@ class SheetsSink(Sink):
             from optimind.sinks._sheets_worksheet import Worksheet  # noqa: PLC0415 - see above
 
             settings = self._settings
-            api = SheetsApi(settings.spreadsheet, settings.credentials, settings.endpoint, settings.timeout_s)
+            api = SheetsApi(
+                settings.spreadsheet, settings.credentials, settings.endpoint, settings.timeout_s, self._quota_of
+            )
             self._worksheet = Worksheet(api, settings.worksheet)
         return self._worksheet
+
+    def _quota_of(self, email: str) -> "Quota":
+        """The requests that the account ``email`` may make; the endpoint, as another one counts for itself."""
+        from optimind.sinks._quota import Quota  # noqa: PLC0415 - filelock and hashlib are of use here only
+
+        told = self._settings.quota
+        self._quota = Quota(
+            told.folder or _usual_folder(),
+            f"{self._settings.endpoint} {email}",
+            {"reads": told.reads_per_minute, "writes": told.writes_per_minute},
+        )
+        if self._is_interrupted:
+            self._quota.interrupt()
+        return self._quota
+
+
+def _usual_folder() -> Path:
+    """Where what a user's processes share for a while is kept; without a home, where temporary files are."""
+    base = "~/Library/Application Support" if sys.platform == "darwin" else "~/.local/state"
+    told = os.environ.get("XDG_STATE_HOME", "")
+    base = told if Path(told).is_absolute() and sys.platform != "darwin" else base
+    folder = Path(os.path.expanduser(base))  # noqa: PTH111 - stays as it is without a home
+    if not folder.is_absolute():
+        return Path(tempfile.gettempdir()) / f"optimind-{os.getuid()}" / "quota"
+    return folder / "optimind" / "quota"

@@ -57,7 +57,15 @@ def test_marks_arrive(ledger: Ledger, start: Callable[..., DeliveryWorker]) -> N
     row = ledger.record(make_mark(), ["memory"])
     assert worker.flush(SOON_S)
     assert sink.rows == {row.record_id: row}
-    assert worker.status() == {"pending": 0, "oldest": None, "last_error": None, "delivered": 1, "failures": 0}
+    assert worker.status() == {
+        "pending": 0,
+        "oldest": None,
+        "oldest_s": 0.0,
+        "dead": 0,
+        "last_error": None,
+        "delivered": 1,
+        "failures": 0,
+    }
 
 
 def test_flush_with_nothing_to_do_does_not_wait(start: Callable[..., DeliveryWorker]) -> None:
@@ -258,10 +266,10 @@ def test_a_ledger_that_fails_is_tried_again(
 ) -> None:
     real, failures = ledger.outbox.delivered, [StorageError("disk full"), StorageError("disk full")]
 
-    def failing(sink: str, versions: Sequence[tuple[str, int]]) -> None:
+    def failing(sink: str, versions: Sequence[tuple[str, int]], *, final: bool) -> None:
         if failures:
             raise failures.pop()
-        real(sink, versions)
+        real(sink, versions, final=final)
 
     monkeypatch.setattr(ledger.outbox, "delivered", failing)
     ledger.record(make_mark(), ["memory"])
