@@ -86,16 +86,24 @@ class Worksheet:
         view = self._look(self._opened())
         stands = view.rows_of()
         found = {record.record_id for record in records if len(stands.get(record.record_id, ())) != 1}
-        looked_at = [record for record in records if record.record_id not in found][-_LOOKED_AT:]
+        there = [record for record in records if record.record_id not in found]
         first, last = min(view.columns.values()), max(view.columns.values())
-        rows = [stands[record.record_id][0] for record in looked_at]
-        lines = self._api.read(self._title, [range_of(row, first, 1, last - first + 1) for row in rows]) if rows else []
-        for record, line in zip(looked_at, lines, strict=True):
-            shown = dict(enumerate(line[0] if line else [], first))
-            cells = cells_of(record)
-            if any(cells[name] != "" and not shown.get(index) for name, index in view.columns.items()):
-                found.add(record.record_id)
-        return found
+        looked_at = there[-_LOOKED_AT:]
+        ranges = [range_of(stands[record.record_id][0], first, 1, last - first + 1) for record in looked_at]
+        lines = [rows[0] if rows else [] for rows in self._api.read(self._title, ranges)] if ranges else []
+        blank = {
+            record.record_id
+            for record, line in zip(looked_at, lines, strict=True)
+            if _is_blank(record, line, view, first)
+        }
+        if blank and len(there) > len(looked_at):
+            # Somebody took a column away: now it is worth reading everything.
+            whole = f"{column_letters(first)}1:{column_letters(last)}"
+            (table,) = self._api.read(self._title, [whole])
+            table += [[] for _ in range(len(view.ids) - len(table))]
+            lines = [table[stands[record.record_id][0] - 1] for record in there]
+            blank = {r.record_id for r, line in zip(there, lines, strict=True) if _is_blank(r, line, view, first)}
+        return found | blank
 
     def _deliver(self, records: Sequence[RecordRow]) -> None:
         tab = self._opened()
@@ -201,3 +209,10 @@ class Worksheet:
 def _end_of(rows: Sequence[Sequence[str]]) -> int:
     """The number (from 1) of the last row in which something stands; 0 where nothing does."""
     return max((number for number, row in enumerate(rows, 1) if any(row)), default=0)
+
+
+def _is_blank(record: RecordRow, line: Sequence[str], view: View, first: int) -> bool:
+    """Whether a cell that ``record`` fills is blank; ``line`` is what its row shows from the column ``first`` on."""
+    shown = dict(enumerate(line, first))
+    cells = cells_of(record)
+    return any(cells[name] != "" and not shown.get(index) for name, index in view.columns.items())
