@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks import (
     cameras,
     classroom,
+    delivery,
     encoding,
     engines,
     identification,
@@ -42,6 +43,7 @@ ALL = {
     "tracking": tracking,
     "pad": pad,
     "visitors": visitors,
+    "delivery": delivery,
 }
 LONG = {"soak": soak}
 """Run only when named."""

@@ -17,6 +17,7 @@ _COMMANDS = {
     "evaluate": "optimind.cli.evaluate:evaluate",
     "placement": "optimind.cli.placement:placement",
     "visitors": "optimind.cli.visitors:app",
+    "outbox": "optimind.cli.outbox:app",
     "plugins": "optimind.cli.extensions:app",
     "config": "optimind.cli.config:app",
     "models": "optimind.cli.models:app",
