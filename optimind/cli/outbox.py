@@ -82,15 +82,13 @@ def _print(found: OutboxStanding, zone: tzinfo) -> None:
     console.print(table)
     if not found.dead:
         return
-    dead = Table("record_id", "sink", "date", "session", "name", "since", Column("reason", overflow="fold"), box=None)
-    for row in found.dead:
-        since = "" if row.dead_at is None else f"{row.dead_at.astimezone(zone):%Y-%m-%d %H:%M}"
-        session, name = printable(row.row.session), printable(row.row.name)
-        dead.add_row(
-            row.row.record_id, printable(row.sink), row.row.date.isoformat(), session, name, since, _line(row.reason)
-        )
     print("\nnot taken (mend the reason, then: optimind outbox retry --all):")
-    console.print(dead)
+    for row in found.dead:
+        since = "" if row.dead_at is None else f", since {row.dead_at.astimezone(zone):%Y-%m-%d %H:%M}"
+        who = f"{row.row.date}, {row.row.session}, {row.row.name} ({row.row.person_id})"
+        # Lines, not a table: nothing of an id or a reason may be cut off.
+        print(printable(f"  {row.row.record_id}  {row.sink}: {who}{since}"))
+        print(f"    {_line(row.reason)}")
 
 
 def _line(text: str | None) -> str:

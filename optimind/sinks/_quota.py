@@ -142,7 +142,9 @@ class Quota:
         while (wait_s := self.attempt(**wanted)) > 0:
             if self._stopped.wait(min(wait_s, _STEP_S)):
                 raise DeliveryDelayed(
-                    "the run ended while rows waited for Google's quota", mend="the next run sends them"
+                    "the run ended while rows waited for Google's quota",
+                    mend="the next run sends them",
+                    retry_after_s=0.0,
                 )
 
     def attempt(self, **wanted: int) -> float:

@@ -199,6 +199,8 @@ def test_the_ranges_are_all_there() -> None:
         "plugins.attendance.update_interval_s",
         "sheets.worksheet",
         "sheets.timeout_s",
+        "sheets.quota.reads_per_minute",
+        "sheets.quota.writes_per_minute",
         "engines.dlib.threads",
         "engines.dlib.min_confidence",
         "engines.arcface.threads",

@@ -498,7 +498,7 @@ def test_another_target_begins_empty(ledger: Ledger, start: Callable[..., Delive
     until(lambda: len(look.sample("memory", 9, START - timedelta(days=9999))) == 1)
     worker.stop()
     new = Aimed()
-    new.target = "2027"  # type: ignore[misc] # a test's
+    new.target = "2027"
     worker = start(new)
     row = ledger.record(make_mark("2"), ["memory"])
     assert worker.flush(SOON_S)
