@@ -22,9 +22,8 @@ log = logging.getLogger(__name__)
 _IDLE_S = 1.0
 _STOP_S = 5.0
 _LAG_S = 5.0
-_SLOW_S = 5.0
 _SMALLEST = 50
-"""A batch that failed after so many seconds is made smaller, down to so many rows."""
+"""A batch that failed twice is made smaller, down to so many rows."""
 
 
 class DeliveryStatus(TypedDict):
@@ -201,23 +200,22 @@ class DeliveryWorker:
             versions = [(row.record_id, version) for row, version in batch]
             if self._recheck.is_wanted:
                 outbox.second_look.begin(name, [row.record_id for row, _ in batch])
-            began = time.monotonic()
             try:
                 self.sink.deliver([self._local(row) for row, _ in batch])
             except Exception as error:  # noqa: BLE001 - a sink is somebody's plugin: what it raises is judged there
-                return self._not_taken(versions, error, time.monotonic() - began)
+                return self._not_taken(versions, error)
             outbox.delivered(name, versions, final=not self._recheck.is_wanted)
         is_full = len(batch) < len(due) or len(batch) >= self._size.rows
         self._succeeded(versions)
         return 0.0 if is_full else self._interval_s
 
-    def _not_taken(self, versions: Sequence[tuple[str, int]], error: Exception, took_s: float) -> float:
+    def _not_taken(self, versions: Sequence[tuple[str, int]], error: Exception) -> float:
         pause_s = self._failed(error)
         outbox, ids = self._ledger.outbox, [record_id for record_id, _ in versions]
         if isinstance(error, DeliveryDelayed):
             if error.missing:
                 outbox.redeliver(self.sink.name, error.missing)
-            if took_s > _SLOW_S and len(ids) > _SMALLEST:
+            if error.retry_after_s is None and self._failures_in_a_row > 1 and len(ids) > _SMALLEST:
                 # Perhaps so many rows take longer than anybody waits for the answer.
                 self._size.halve(len(ids))
         if self._recheck.is_wanted and _did_nothing(error):

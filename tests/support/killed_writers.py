@@ -27,7 +27,7 @@ __all__ = ["RECHECK_S", "Writers"]
 
 RECHECK_S = 2.0
 MANY = 100_000
-DONE_S = 60.0
+DONE_S = 300.0
 
 
 class Writers:
@@ -76,7 +76,7 @@ def write(settings: dict[str, Any], ledger_file: Path, acknowledged: Path, first
             ledger.record(mark, ["sheets"])
             os.write(said, f"{mark.sighting.person_id} {10 + number}\n".encode())
             number += step
-            time.sleep(0.01)
+            time.sleep(0.03)
 
 
 def deliver_the_rest(settings: dict[str, Any], ledger_file: Path) -> None:
