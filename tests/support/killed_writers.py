@@ -28,6 +28,7 @@ __all__ = ["RECHECK_S", "Writers"]
 RECHECK_S = 2.0
 MANY = 100_000
 DONE_S = 300.0
+LONGEST_S = 900.0
 
 
 class Writers:
@@ -68,7 +69,9 @@ def write(settings: dict[str, Any], ledger_file: Path, acknowledged: Path, first
     with open_ledger(url_of(ledger_file)) as ledger:
         worker_on(ledger, settings).start()
         number = first
-        while True:
+        # An end, for where whoever is to kill it is no more.
+        end = time.monotonic() + LONGEST_S
+        while time.monotonic() < end:
             person = number // 3 if number % 3 == 0 else (number * 7919) % (number // 3 + 1)
             mark = make_mark(
                 f"{ledger_file.stem}-{person}", sighting=f"s{number}", last_s=10 + number, session=ledger_file.stem
