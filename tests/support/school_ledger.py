@@ -10,7 +10,7 @@ from optimind.core.events import AttendanceMarked, AttendanceStatus, Sighting
 from optimind.core.registers import record_id
 from optimind.core.timetable import AttendanceRules, Meeting
 from optimind.storage.correcting import Correction, Unseen
-from optimind.storage.school import Watch
+from optimind.storage.school import RosterEntry, Watch
 
 __all__ = ["DAY", "MEETING", "START", "as_roster", "at", "mark", "said", "unseen", "watches"]
 
@@ -33,9 +33,9 @@ def at(minutes: float) -> datetime:
     return START + timedelta(minutes=minutes)
 
 
-def as_roster(names: Mapping[str, str]) -> Any:
+def as_roster(names: Mapping[str, str]) -> list[RosterEntry]:
     """What ``School.set_roster`` takes for these names by person id."""
-    return names
+    return [RosterEntry(person_id=person_id, name=name) for person_id, name in names.items()]
 
 
 def mark(person: str, first: float, last: float, *, sighting: str = "", **changes: Any) -> AttendanceMarked:
