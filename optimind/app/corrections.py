@@ -97,7 +97,10 @@ def _people_of(config: Config, ledger: Ledger, meeting: Meeting) -> dict[str, st
     if roster:
         return roster
     try:
-        return {each.person_id: each.name for each in to_core(load_gallery(config.gallery)).templates}
+        return {
+            each.person_id: each.name
+            for each in to_core(load_gallery(config.gallery, config.privacy.sealer())).templates
+        }
     except OptiMindError:
         return {}
 

@@ -40,10 +40,10 @@ class Parts:
     stages: StageTimes
     budget: CpuBudget
     check: tuple[type[Any], Settings] | None
-    changed: threading.Condition
     watches_strangers: bool
     pace: Literal["live", "fast"]
     start_at: datetime | None
+    changed: threading.Condition = field(default_factory=threading.Condition)
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
 
 
@@ -101,4 +101,8 @@ def look_settings(config: Config) -> LookSettings:
 
 
 def _recogniser_settings(config: Config) -> RecogniserSettings:
-    return RecogniserSettings(min_samples=config.recognition.min_samples, max_samples=config.recognition.max_samples)
+    return RecogniserSettings(
+        min_samples=config.recognition.min_samples,
+        max_samples=config.recognition.max_samples,
+        keep_shots=config.privacy.keep_shots_days > 0,
+    )

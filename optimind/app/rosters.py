@@ -47,7 +47,7 @@ def read_rosters(config: Config) -> Rosters:
         return rosters_of(read_table(settings.csv, ROSTER_COLUMNS, required=_REQUIRED))
     if settings.worksheet is not None:
         return _rosters_in_worksheet(config, settings.worksheet)
-    templates = to_core(load_gallery(config.gallery)).templates
+    templates = to_core(load_gallery(config.gallery, config.privacy.sealer())).templates
     everyone = [RosterEntry(person_id=template.person_id, name=template.name) for template in templates]
     return dict.fromkeys(classes_of(config), everyone)
 

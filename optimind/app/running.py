@@ -14,7 +14,9 @@ from typing import Any, Literal
 
 from optimind.app.cameras import Camera, cameras_of, source_from
 from optimind.app.configured import configured, ledger_url
+from optimind.app.consent import people_to_know
 from optimind.app.feeds import Parts, cpu_cores, feed_of
+from optimind.app.housekeeping import housekeeping
 from optimind.app.presentation import configured_check
 from optimind.app.register_keeping import RegisterKeeper
 from optimind.app.timetables import roles_of, rooms_of, timetable_of
@@ -25,8 +27,8 @@ from optimind.core.identification import IdentificationLimits, Identifier
 from optimind.core.types import Gallery
 from optimind.discovery import Catalogue, discover
 from optimind.engines import engine_for_gallery
-from optimind.errors import GalleryMissing, SourceNotFound
-from optimind.gallery import GalleryFile, load_gallery, to_core
+from optimind.errors import SourceNotFound
+from optimind.gallery import to_core
 from optimind.pipeline.budget import CpuBudget
 from optimind.pipeline.delivery import DeliveryWorker
 from optimind.pipeline.host import PluginHost
@@ -97,7 +99,7 @@ def run(
     ``on_tick`` is called in every turn of the loop: many times a second, so what it does must be short.
     """
     catalogue = discover(config.plugins_folder)
-    gallery = _gallery(options.gallery or config.gallery)
+    gallery = people_to_know(config, options.gallery or config.gallery, ledger_url(config, options.data))
     cameras = cameras_of(config, options.sources)
     sources = [source_from(catalogue, camera.id, camera.spec) for camera in cameras]
     plugins, sinks = _plugins(config, catalogue), _sinks(config, catalogue)
@@ -108,8 +110,9 @@ def run(
     stages, delays = StageTimes(), StageTimes()
     with ExitStack() as stack:
         ledger = stack.enter_context(open_ledger(ledger_url(config, options.data)))
+        stack.enter_context(housekeeping(config, ledger))
         sink_names = [sink.name for sink in sinks]
-        writer = MarkWriter(ledger, sink_names, on_marked)
+        writer = MarkWriter(ledger, sink_names, on_marked, sealer=config.privacy.sealer())
         book = MeetingBook(timetable, ledger.school)
         register = RegisterKeeper(config, ledger, book, sink_names)
         context = _context(config, options, cameras, book)
@@ -128,7 +131,6 @@ def run(
                 embedder=embedder.info.embedder_id,
             )
         )
-        changed = threading.Condition()
         parts = Parts(
             detector=detector,
             embedder=embedder,
@@ -136,7 +138,6 @@ def run(
             stages=stages,
             budget=CpuBudget(cpu_cores(config, len(sources))),
             check=check,
-            changed=changed,
             watches_strangers=keeper is not None,
             pace=options.pace,
             start_at=options.start_at,
@@ -170,7 +171,7 @@ def run(
             dispatch,
             stages=stages,
             delays=delays,
-            changed=changed,
+            changed=parts.changed,
             stop=stop,
             seconds=options.seconds,
             watchers=watchers,
@@ -250,15 +251,6 @@ def _metrics(config: Config, standing: Standing) -> AbstractContextManager[None]
     from optimind.pipeline.metrics import serving  # noqa: PLC0415 - only where it is switched on
 
     return serving(standing, config.metrics.address, config.metrics.port)
-
-
-def _gallery(path: Path) -> GalleryFile:
-    gallery = load_gallery(path)
-    if not gallery.people:
-        raise GalleryMissing(
-            f"{path}: nobody is enrolled", mend=f"python encode_faces.py --dataset datasets --output {path}"
-        )
-    return gallery
 
 
 def _plugins(config: Config, catalogue: Catalogue) -> list[tuple[type[Plugin], Settings]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from optimind.app.configured import configured
 from optimind.config import Config
 from optimind.discovery import discover
 from optimind.plugin_api import Sink
@@ -11,8 +12,6 @@ __all__ = ["enabled_sinks"]
 
 def enabled_sinks(config: Config) -> list[Sink]:
     """Make them; nothing is connected yet. Raises :class:`ConfigError` or PluginError where one is wrong."""
-    from optimind.app.configured import configured  # noqa: PLC0415 - a run uses what uses this
-
     catalogue = discover(config.plugins_folder)
     found = [configured(config, catalogue, "sink", name) for name in config.enabled_names("sink")]
     return [kind.create(settings) for kind, settings in found]

@@ -20,6 +20,7 @@ from optimind.config import load_config
 from optimind.errors import OptiMindError, UsageError
 from optimind.exports import replace_file
 from optimind.plugin_api import RecordRow
+from optimind.sealing import Purpose
 from optimind.storage import AuditLine, KeptPortrait, Ledger, SightingRow, Unseen, open_ledger
 
 __all__ = ["headcount", "history", "show", "verify"]
@@ -50,7 +51,8 @@ def show(
             raise UsageError(
                 "no picture of this mark is kept", mend="privacy: keep_shots_days: says for how many days pictures stay"
             )
-        replace_file(picture, portrait.picture)
+        sealer = settings.privacy.sealer()
+        replace_file(picture, sealer.open(portrait.picture, Purpose.SHOT, "the picture of a record"))
     if as_document:
         print(json.dumps(_evidence_document(row, sightings, portrait, settings.zone()), ensure_ascii=False, indent=1))
         return

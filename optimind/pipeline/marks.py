@@ -10,6 +10,7 @@ import cv2
 
 from optimind.errors import StorageError
 from optimind.plugin_api import AttendanceMarked, RecordRow
+from optimind.sealing import PLAIN, Purpose, Sealer
 from optimind.storage import KeptPortrait, Ledger
 
 __all__ = ["MarkWriter"]
@@ -26,6 +27,7 @@ class MarkWriter:
     """Puts each mark into the ledger at once; one that fails (disk full, database locked) is tried again.
 
     What waits is bounded: of each sighting and session, only the latest mark. ``on_new`` hears of each new record.
+    ``sealer`` encrypts the pictures that are kept.
     """
 
     def __init__(
@@ -33,11 +35,14 @@ class MarkWriter:
         ledger: Ledger,
         sinks: Sequence[str],
         on_new: Callable[[RecordRow], None],
+        *,
+        sealer: Sealer = PLAIN,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._ledger = ledger
         self._sinks = sinks
         self._on_new = on_new
+        self._sealer = sealer
         self._monotonic = monotonic
         self._waiting: dict[tuple[object, ...], AttendanceMarked] = {}
         self._failed_at: float | None = None
@@ -100,7 +105,7 @@ class MarkWriter:
                     taken_at=shot.at,
                     quality=shot.quality,
                     face_px=shot.face_px,
-                    picture=data.tobytes(),
+                    picture=self._sealer.seal(data.tobytes(), Purpose.SHOT),
                 )
             )
         except Exception as error:  # noqa: BLE001 - a picture that cannot be kept costs no mark

@@ -7,8 +7,9 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import BindParameter, bindparam, select
+from sqlalchemy import BindParameter, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from optimind.core.decisions import Evidence, EvidenceKind, Watched
@@ -30,24 +31,27 @@ _MINUTE = timedelta(minutes=1)
 _AN_HOUR = timedelta(hours=1)
 
 # Put together once: each is asked for with every mark.
-_IDS: BindParameter[Sequence[str]] = bindparam("ids", expanding=True)
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_SIGHTINGS = StoredSighting.__table__.columns
 _EVIDENCE = select(
-    *(
-        StoredSighting.__table__.columns[name]
-        for name in (
-            "record_id",
-            "first_seen_at",
-            "last_seen_at",
-            "kind",
-            "suspicion",
-            "similarity",
-            "margin",
-            "sighting_id",
-            "camera",
-            "embedder",
+    *(_SIGHTINGS[name] for name in ("record_id", "first_seen_at", "last_seen_at", "kind", "suspicion"))
+).where(_SIGHTINGS.record_id.in_(_IDS))
+_RANKED = (
+    select(
+        *(_SIGHTINGS[name] for name in ("record_id", "camera", "similarity", "margin", "embedder")),
+        func.row_number()
+        .over(
+            partition_by=_SIGHTINGS.record_id,
+            order_by=(_SIGHTINGS.similarity.desc(), _SIGHTINGS.margin.desc(), _SIGHTINGS.sighting_id.desc()),
         )
+        .label("rank"),
     )
-).where(StoredSighting.__table__.columns.record_id.in_(_IDS))
+    .where(_SIGHTINGS.record_id.in_(_IDS))
+    .subquery()
+)
+_BEST = select(*(_RANKED.columns[name] for name in ("record_id", "camera", "similarity", "margin", "embedder"))).where(
+    _RANKED.columns["rank"] == 1
+)
 _MEETINGS = select(StoredSession).where(StoredSession.session_id.in_(_IDS))
 _CORRECTIONS = (
     select(StoredCorrection)
@@ -137,10 +141,9 @@ def known_of(session: Session, records: Sequence[Record]) -> Known:
     meetings = _meetings(session, {record.session_id for record in records if record.session_id})
     classes = {(stored.class_id, stored.date) for stored in meetings.values()}
     people = {record.person_id for record in records if record.session_id}
-    evidence, best = _evidence(session, ids)
     return Known(
-        evidence=evidence,
-        best=best,
+        evidence=_evidence(session, ids),
+        best=_best(session, ids),
         meetings={key: (meeting_of(stored), stored.closed_at) for key, stored in meetings.items()},
         corrections=_corrections(session, ids),
         rosters=_rosters(session, classes),
@@ -149,21 +152,20 @@ def known_of(session: Session, records: Sequence[Record]) -> Known:
     )
 
 
-def _evidence(session: Session, ids: Sequence[str]) -> tuple[dict[str, list[Evidence]], dict[str, Best]]:
-    """By record, all that was seen, and the best of it."""
+def _evidence(session: Session, ids: Sequence[str]) -> dict[str, list[Evidence]]:
     found: dict[str, list[Evidence]] = defaultdict(list)
-    ranks: dict[str, tuple[float, float, str]] = {}
-    best: dict[str, Best] = {}
     for some in chunks(ids):
-        for record, first_at, last_at, kind, suspicion, *rank, camera, embedder in session.execute(
-            _EVIDENCE, {"ids": some}
-        ):
-            found[record].append(Evidence(first_at, last_at, EvidenceKind(kind), suspicion))
-            surely = (rank[0], rank[1], rank[2])
-            if record not in ranks or surely > ranks[record]:
-                ranks[record] = surely
-                best[record] = Best(camera, rank[0], rank[1], embedder)
-    return found, best
+        for record_id, first_at, last_at, kind, suspicion in session.execute(_EVIDENCE, {"ids": some}):
+            found[record_id].append(Evidence(first_at, last_at, EvidenceKind(kind), suspicion))
+    return found
+
+
+def _best(session: Session, ids: Sequence[str]) -> dict[str, Best]:
+    """The database finds them: a day's sightings of one person may be thousands."""
+    found = {}
+    for some in chunks(ids):
+        found.update({record_id: Best(*rest) for record_id, *rest in session.execute(_BEST, {"ids": some})})
+    return found
 
 
 def _meetings(session: Session, ids: set[str]) -> dict[str, StoredSession]:

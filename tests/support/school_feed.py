@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
-from school_ledger import as_roster
+from school import entries
 from second_register import Away, Glimpse, Lesson, Membership, Said, World
 
 from optimind.core.events import AttendanceMarked, AttendanceStatus, Sighting
@@ -97,7 +97,7 @@ class Feed:
                     for each in members
                     if each.first <= day and (each.last is None or day <= each.last)
                 }
-                at(self._midnight(day), partial(ledger.school.set_roster, class_id, as_roster(people), day))
+                at(self._midnight(day), partial(ledger.school.set_roster, class_id, entries(people), day))
 
     def _plan_excuses(self, ledger: Ledger, at: Callable[[float, Callable[[], object]], None]) -> None:
         for away in self._world.away:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -10,9 +9,9 @@ from optimind.core.events import AttendanceMarked, AttendanceStatus, Sighting
 from optimind.core.registers import record_id
 from optimind.core.timetable import AttendanceRules, Meeting
 from optimind.storage.correcting import Correction, Unseen
-from optimind.storage.school import RosterEntry, Watch
+from optimind.storage.school import Watch
 
-__all__ = ["DAY", "MEETING", "START", "as_roster", "at", "mark", "said", "unseen", "watches"]
+__all__ = ["DAY", "MEETING", "START", "at", "mark", "said", "unseen", "watches"]
 
 DAY = date(2026, 9, 7)
 START = datetime(2026, 9, 7, 8, 0, tzinfo=UTC)
@@ -31,11 +30,6 @@ MEETING = Meeting(
 def at(minutes: float) -> datetime:
     """So many minutes after the start."""
     return START + timedelta(minutes=minutes)
-
-
-def as_roster(names: Mapping[str, str]) -> list[RosterEntry]:
-    """What ``School.set_roster`` takes for these names by person id."""
-    return [RosterEntry(person_id=person_id, name=name) for person_id, name in names.items()]
 
 
 def mark(person: str, first: float, last: float, *, sighting: str = "", **changes: Any) -> AttendanceMarked:

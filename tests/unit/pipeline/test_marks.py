@@ -69,7 +69,7 @@ def setup() -> Setup:
         disk,  # type: ignore[arg-type]  # the ledger's one method that is called
         ["sheets"],
         lambda row: announced.append(row.person_id),
-        lambda: now[0],
+        monotonic=lambda: now[0],
     )
     return Setup(disk, writer, announced, now)
 

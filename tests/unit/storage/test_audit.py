@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledger_marks import url_of
-from school_ledger import MEETING, as_roster, at, mark, said, watches
+from school import entries
+from school_ledger import MEETING, at, mark, said, watches
 
 from optimind.core.events import AttendanceStatus
 from optimind.storage import Ledger
@@ -29,7 +30,7 @@ def file_of(ledger: Ledger) -> Path:
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     """With six lines: three decisions, an excuse, a correction, and something of nobody."""
     with Ledger(url_of(tmp_path / "ledger.db"), clock=lambda: at(120)) as opened:
-        opened.school.set_roster("7b", as_roster({"1": "Ana", "2": "Ben", "3": "Cem"}), MEETING.date)
+        opened.school.set_roster("7b", entries({"1": "Ana", "2": "Ben", "3": "Cem"}), MEETING.date)
         opened.school.watched(watches(-15, 45))
         opened.record_many([mark("1", 0, 45), mark("2", 12, 45)])
         opened.settle(MEETING, at(60))

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from ledger_marks import make_mark, url_of
-from school_ledger import MEETING, as_roster, at, mark, said, unseen, watches
+from school import entries
+from school_ledger import MEETING, at, mark, said, unseen, watches
 
 from optimind.core.events import AttendanceStatus
 from optimind.storage import Ledger
@@ -16,7 +17,7 @@ EXCUSED, LATE, PRESENT = AttendanceStatus.EXCUSED, AttendanceStatus.LATE, Attend
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     with Ledger(url_of(tmp_path / "ledger.db"), clock=lambda: at(120)) as opened:
-        opened.school.set_roster("7b", as_roster({"1": "Ana", "2": "Ben"}), MEETING.date)
+        opened.school.set_roster("7b", entries({"1": "Ana", "2": "Ben"}), MEETING.date)
         opened.school.watched(watches(-15, 45))
         yield opened
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ledger_marks import url_of
-from school_ledger import DAY, MEETING, as_roster, at, mark, watches
+from school import entries
+from school_ledger import DAY, MEETING, at, mark, watches
 
 from optimind.storage import Ledger
 
@@ -31,14 +32,14 @@ def statuses(ledger: Ledger) -> dict[str, tuple[str, str]]:
 
 def test_people_join_leave_and_come_back(ledger: Ledger) -> None:
     school = ledger.school
-    first = school.set_roster("7b", as_roster({"1": "Ana", "2": "Ben"}), DAY)
+    first = school.set_roster("7b", entries({"1": "Ana", "2": "Ben"}), DAY)
     assert (first.joined, first.left, first.renamed) == (("1", "2"), (), ())
-    second = school.set_roster("7b", as_roster({"1": "Ana M.", "3": "Cem"}), NEXT_DAY)
+    second = school.set_roster("7b", entries({"1": "Ana M.", "3": "Cem"}), NEXT_DAY)
     assert (second.joined, second.left, second.renamed) == (("3",), ("2",), ("1",))
     assert set(school.roster("7b", DAY)) >= {"1", "2"}
     assert school.roster("7b", NEXT_DAY) == {"1": "Ana M.", "3": "Cem"}
     back = DAY + timedelta(days=9)
-    third = school.set_roster("7b", as_roster({"1": "Ana M.", "2": "Ben", "3": "Cem"}), back)
+    third = school.set_roster("7b", entries({"1": "Ana M.", "2": "Ben", "3": "Cem"}), back)
     assert third.joined == ("2",)
     assert "2" not in school.roster("7b", back - timedelta(days=1))
     assert "2" in school.roster("7b", back)
@@ -46,15 +47,15 @@ def test_people_join_leave_and_come_back(ledger: Ledger) -> None:
 
 
 def test_the_same_roster_again_changes_nothing(ledger: Ledger) -> None:
-    ledger.school.set_roster("7b", as_roster({"1": "Ana"}), DAY)
-    again = ledger.school.set_roster("7b", as_roster({"1": "Ana"}), NEXT_DAY)
+    ledger.school.set_roster("7b", entries({"1": "Ana"}), DAY)
+    again = ledger.school.set_roster("7b", entries({"1": "Ana"}), NEXT_DAY)
     assert (again.joined, again.left, again.renamed) == ((), (), ())
 
 
 def test_a_person_in_several_classes(ledger: Ledger) -> None:
     for class_id in ("7b", "choir"):
-        ledger.school.set_roster(class_id, as_roster({"1": "Ana"}), DAY)
-    ledger.school.set_roster("choir", as_roster({"2": "Ben"}), NEXT_DAY)
+        ledger.school.set_roster(class_id, entries({"1": "Ana"}), DAY)
+    ledger.school.set_roster("choir", entries({"2": "Ben"}), NEXT_DAY)
     assert ledger.school.roster("7b", NEXT_DAY) == {"1": "Ana"}
     assert ledger.school.roster("choir", NEXT_DAY) == {"2": "Ben"}
     assert [(each.class_id, each.person_id) for each in ledger.school.members()] == [
@@ -80,7 +81,7 @@ def test_a_person_in_several_classes(ledger: Ledger) -> None:
 def test_an_excuse_counts_on_its_days_and_in_its_class(
     first: int, last: int, class_id: str, wanted: tuple[str, str], ledger: Ledger
 ) -> None:
-    ledger.school.set_roster("7b", as_roster({"1": "Ana"}), DAY)
+    ledger.school.set_roster("7b", entries({"1": "Ana"}), DAY)
     ledger.school.watched(watches(-15, 45))
     first_day, last_day = DAY + timedelta(days=first), DAY + timedelta(days=last)
     ledger.school.excuse("1", first_day, last_day, why="ill", actor="office", class_id=class_id)
@@ -89,7 +90,7 @@ def test_an_excuse_counts_on_its_days_and_in_its_class(
 
 
 def test_an_excuse_that_comes_later_and_is_taken_back(ledger: Ledger) -> None:
-    ledger.school.set_roster("7b", as_roster({"1": "Ana", "2": "Ben"}), DAY)
+    ledger.school.set_roster("7b", entries({"1": "Ana", "2": "Ben"}), DAY)
     ledger.school.watched(watches(-15, 45))
     ledger.settle(MEETING, at(60))
     excuse, touched = ledger.school.excuse("1", DAY, DAY, why="ill", actor="office")
@@ -118,7 +119,7 @@ def test_an_excuse_must_not_end_before_it_begins(ledger: Ledger) -> None:
 
 
 def test_a_class_is_decided_and_closed(ledger: Ledger) -> None:
-    ledger.school.set_roster("7b", as_roster({"1": "Ana", "2": "Ben", "3": "Cem"}), DAY)
+    ledger.school.set_roster("7b", entries({"1": "Ana", "2": "Ben", "3": "Cem"}), DAY)
     ledger.school.watched(watches(-15, 45))
     ledger.record_many([mark("1", 0, 45), mark("2", 12, 45), mark("9", 0, 45)])
     changed = ledger.settle(MEETING, at(45))
@@ -135,14 +136,14 @@ def test_a_class_is_decided_and_closed(ledger: Ledger) -> None:
 
 
 def test_one_that_nobody_watched_is_left_alone(ledger: Ledger) -> None:
-    ledger.school.set_roster("7b", as_roster({"1": "Ana"}), DAY)
+    ledger.school.set_roster("7b", entries({"1": "Ana"}), DAY)
     ledger.school.watched([replace(each, room="102") for each in watches(-15, 45)])
     assert ledger.settle(MEETING, at(60)) == []
     assert ledger.register() == []
 
 
 def test_a_mark_after_the_end_still_counts(ledger: Ledger) -> None:
-    ledger.school.set_roster("7b", as_roster({"1": "Ana"}), DAY)
+    ledger.school.set_roster("7b", entries({"1": "Ana"}), DAY)
     ledger.school.watched(watches(-15, 45))
     ledger.settle(MEETING, at(60))
     assert statuses(ledger) == {"1": ("absent", "never_seen")}
