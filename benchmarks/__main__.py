@@ -16,6 +16,7 @@ from typing import Any
 from benchmarks import (
     cameras,
     classroom,
+    delivery,
     encoding,
     engines,
     identification,
@@ -44,6 +45,7 @@ ALL = {
     "pad": pad,
     "sealing": sealing,
     "visitors": visitors,
+    "delivery": delivery,
 }
 LONG = {"soak": soak}
 """Run only when named."""

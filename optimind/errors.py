@@ -149,4 +149,11 @@ class DeliveryDelayed(DeliveryError):
 
 
 class DeliveryRefused(DeliveryError):
-    """The sink will not take the rows until a person acts (no access, no such spreadsheet)."""
+    """The sink will not take the rows until a person acts (no access, no such spreadsheet).
+
+    ``perhaps_rows``: or one of the rows is what it never takes. They are then tried in smaller parts, down to one.
+    """
+
+    def __init__(self, message: str, *, mend: str = "", perhaps_rows: bool = False) -> None:
+        super().__init__(message, mend=mend)
+        self.perhaps_rows = perhaps_rows

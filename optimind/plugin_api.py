@@ -442,10 +442,23 @@ class KnownStatuses(Protocol):
 
 @runtime_checkable
 class Sink(Protocol):
-    """Where records leave. Used by one thread; must be idempotent: the same ``record_id`` may come again."""
+    """Where records leave. Used by one thread; must be idempotent: the same ``record_id`` may come again.
+
+    It is given at most ``batch_rows`` rows at once, which as JSON have at most about ``batch_bytes`` bytes.
+    ``recheck_s``: where a write may still come about after nobody waits for its answer any more, so many seconds after
+    a delivery :meth:`lacking` is asked whether all is there; None: never.
+    """
 
     name: ClassVar[str]
     settings_type: ClassVar[type[Settings]]
+    batch_rows: ClassVar[int] = 500
+    batch_bytes: ClassVar[int] = 1_000_000
+    recheck_s: ClassVar[float | None] = None
+
+    @property
+    def target(self) -> str:
+        """Where it writes to, as far as the settings say: with another one, what was delivered before is elsewhere."""
+        return ""
 
     @classmethod
     def create(cls, settings: Any) -> Self:
@@ -458,6 +471,14 @@ class Sink(Protocol):
         Raises :class:`DeliveryDelayed` (try all of them again later) or :class:`DeliveryRefused` (a person must act).
         """
         ...
+
+    def lacking(self, rows: Sequence[RecordRow]) -> Collection[str]:  # noqa: ARG002 - for those who can
+        """Say which of ``rows``, by ``record_id``, are not there just once and whole. Raises like :meth:`deliver`."""
+        return ()
+
+    def interrupt(self) -> None:
+        """The run ends: whatever still waits should give up, as :class:`DeliveryDelayed`. Called by another thread."""
+        return
 
     def collect(self, rows: Sequence[RecordRow], known: KnownStatuses) -> Sequence[StatusChange]:  # noqa: ARG002 - for those who can
         """Return what people changed where the rows went; called before a delivery of ``rows``, and now and then.

@@ -100,7 +100,7 @@ def synchronise(config: Config, data: Path | None, *, dry_run: bool = False, ask
         _note(ledger, sink.name, rows, {*wrong, *waiting, *result.difference.unsure})
         ledger.outbox.redeliver(sink.name, wrong)
         if wrong or waiting:
-            result.error = _send(ledger, config)
+            result.error = _send(ledger, config) or _given_up(ledger, sink.name)
             sink.close()
             left = sink.compare(_rows(ledger, config), frozenset())
             result.left = len(left.wrong)
@@ -153,6 +153,11 @@ def _send(ledger: Ledger, config: Config) -> str:
         return "" if worker.flush(_SEND_S) else str(worker.status()["last_error"] or "not everything could be sent")
     finally:
         worker.stop()
+
+
+def _given_up(ledger: Ledger, sink: str) -> str:
+    count = ledger.outbox.dead_letter.count(sink)
+    return f"{count} rows are in the dead letter; `optimind outbox list` says why" if count else ""
 
 
 def _note(ledger: Ledger, sink: str, rows: Sequence[RecordRow], without: set[str]) -> None:

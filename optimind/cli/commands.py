@@ -23,6 +23,7 @@ _COMMANDS = {
     "person": "optimind.cli.person:app",
     "privacy": "optimind.cli.privacy:app",
     "visitors": "optimind.cli.visitors:app",
+    "outbox": "optimind.cli.outbox:app",
     "plugins": "optimind.cli.extensions:app",
     "config": "optimind.cli.config:app",
     "models": "optimind.cli.models:app",

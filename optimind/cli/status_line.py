@@ -19,6 +19,7 @@ from optimind.pipeline.standing import Standing
 __all__ = ["Line", "Status", "status_line"]
 
 _EVERY_S = 1.0
+_BEHIND_S = 30.0
 _USUAL_COLUMNS = 80
 _CLEAR = "\r\x1b[2K"
 
@@ -108,6 +109,7 @@ class Status:
         delay_s = standing.delays.newest("frame")
         if delay_s is not None:
             parts.append(f"{delay_s:.2f} s behind")
+        parts += _waiting(standing)
         left_s = self._left_s(standing, now_s - self._began_s)
         if left_s is not None:
             parts.append(f"about {_clock(left_s)} left")
@@ -144,6 +146,18 @@ class Status:
         done_s = sum(self._share(replay, length_s) * length_s for replay, length_s in lengths)
         all_s = sum(length_s for _, length_s in lengths)
         return passed_s * (all_s - done_s) / done_s if done_s > 0 else None
+
+
+def _waiting(standing: Standing) -> list[str]:
+    """What a sink lacks, where it is behind by more than a batch's usual time, and what it does not take."""
+    found = []
+    for worker in standing.workers:
+        lag = worker.lag()
+        if lag["pending"] and lag["oldest_s"] > _BEHIND_S:
+            found.append(f"{lag['pending']} rows wait for {worker.sink.name} ({_clock(lag['oldest_s'])})")
+        if lag["dead"]:
+            found.append(f"{worker.sink.name} refuses {lag['dead']}")
+    return found
 
 
 def _clock(seconds: float) -> str:

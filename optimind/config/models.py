@@ -189,6 +189,7 @@ _SHEETS_WITHOUT_A_SPREADSHEET = (
     "registers",
     "protect",
     "timeout_s",
+    "quota",
 )
 """What may stand under ``sheets`` while no spreadsheet is named, and nothing is sent."""
 

@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypedDict
 
 from optimind.errors import DeliveryDelayed, DeliveryRefused, OptiMindError
+from optimind.pipeline.batches import BatchSize, Suspects
 from optimind.pipeline.peoples_changes import PeoplesChanges
+from optimind.pipeline.rechecking import Recheck
 from optimind.plugin_api import RecordRow, Sink
 from optimind.storage import Ledger
 
@@ -17,16 +19,24 @@ __all__ = ["DeliveryStatus", "DeliveryWorker"]
 
 log = logging.getLogger(__name__)
 
-_BATCH = 500
 _IDLE_S = 1.0
 _STOP_S = 5.0
+_LAG_S = 5.0
+_SMALLEST = 50
+"""A batch that failed twice is made smaller, down to so many rows."""
 
 
 class DeliveryStatus(TypedDict):
-    """How a sink is doing: rows it lacks, since when (ISO 8601), its last error, and rows and failures of this run."""
+    """How a sink is doing.
+
+    Rows that it lacks, since when (ISO 8601, and in seconds), rows that it does not take at all, its last error, and
+    rows and failures of this run.
+    """
 
     pending: int
     oldest: str | None
+    oldest_s: float
+    dead: int
     last_error: str | None
     delivered: int
     failures: int
@@ -35,10 +45,11 @@ class DeliveryStatus(TypedDict):
 class DeliveryWorker:
     """One background thread that delivers to one sink. Nothing that the sink or the ledger does stops it.
 
-    Rows leave in batches of up to 500 with at least ``interval_s`` between them, so that many marks share a request and
-    a quota of 60 writes (and as many reads) a minute is kept. A sink that says "later" is tried again after a random
-    pause that grows up to ``longest_pause_s``, or after the time it asked for; one that refuses is tried every
-    ``longest_pause_s``. ``zone`` is the time zone of the times that the sink is given.
+    Rows leave in batches as large as the sink takes, with ``interval_s`` between them so that marks share one; only a
+    backlog leaves without a pause. A sink that says "later" is tried again after a random pause that grows up to
+    ``longest_pause_s``, or after the time it asked for where that is longer; one that refuses is tried every
+    ``longest_pause_s``. A row that it does not take though it takes others goes to the dead letter. ``zone`` is the
+    time zone of the times that the sink is given.
     """
 
     def __init__(
@@ -47,7 +58,7 @@ class DeliveryWorker:
         sink: Sink,
         *,
         zone: tzinfo = UTC,
-        interval_s: float = 2.5,
+        interval_s: float = 1.0,
         first_pause_s: float = 1.0,
         longest_pause_s: float = 300.0,
     ) -> None:
@@ -72,11 +83,15 @@ class DeliveryWorker:
         self._everything = True
         self._refused = False
         self._failures_in_a_row = 0
-        self._batch = _BATCH
+        self._size = BatchSize(sink)
+        self._suspects = Suspects()
+        self._recheck = Recheck(ledger, sink, self._local)
         self._last_error: str | None = None
         self._delivered = 0
         self._failures = 0
         self._lag: tuple[int, datetime | None] = (0, None)
+        self._dead = 0
+        self._lag_until = 0.0
 
     def start(self) -> None:
         """Begin. Records made before the sink was switched on are delivered too."""
@@ -87,11 +102,15 @@ class DeliveryWorker:
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
+        try:
+            self.sink.interrupt()
+        except Exception as error:  # noqa: BLE001 - a sink is somebody's plugin, and the run is over anyway
+            log.warning("sink %s could not be interrupted: %s", self.sink.name, error)
         if self._thread.is_alive():
             self._thread.join(_STOP_S)
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until the sink has everything; False after ``timeout_s``, or when it refuses and waiting is no use."""
+        """Wait until the sink has all it takes; False after ``timeout_s``, or when it refuses and waiting is no use."""
         deadline = time.monotonic() + timeout_s
         with self._changed:
             # A turn under way may have begun before the person acted, so it is the next one that tells.
@@ -111,19 +130,33 @@ class DeliveryWorker:
 
     def status(self) -> DeliveryStatus:
         """Return how delivery is doing; while the ledger cannot be read, with the rows last known to wait."""
-        pending = self._pending()
-        oldest = self._lag[1]
+        self._pending()
+        return self._told()
+
+    def _told(self) -> DeliveryStatus:
+        pending, oldest = self._lag
+        waits_s = 0.0 if oldest is None else max(0.0, (datetime.now(UTC) - oldest).total_seconds())
         return DeliveryStatus(
             pending=pending,
             oldest=None if oldest is None else oldest.astimezone(self._zone).isoformat(timespec="seconds"),
+            oldest_s=round(waits_s, 1),
+            dead=self._dead,
             last_error=self._last_error,
             delivered=self._delivered,
             failures=self._failures,
         )
 
+    def lag(self) -> DeliveryStatus:
+        """As :meth:`status`, with what was true a few seconds ago: for whoever asks many times a minute."""
+        if time.monotonic() >= self._lag_until:
+            self._lag_until = time.monotonic() + _LAG_S
+            self._pending()
+        return self._told()
+
     def _pending(self) -> int:
         try:
             self._lag = self._ledger.outbox.lag(self.sink.name)
+            self._dead = self._ledger.outbox.dead_letter.count(self.sink.name)
         except OptiMindError as error:
             self._last_error = str(error)
         return self._lag[0]
@@ -155,68 +188,104 @@ class DeliveryWorker:
 
     def _turn(self, *, everything: bool) -> float:
         """Deliver one batch; return how long to pause, in seconds."""
-        with self._ledger.delivery_lock(self.sink.name) as is_mine:
+        idle_s = min(_IDLE_S, self._interval_s)
+        outbox, name = self._ledger.outbox, self.sink.name
+        with self._ledger.delivery_lock(name) as is_mine:
             if not is_mine:
-                return min(_IDLE_S, self._interval_s)
-            due = self._ledger.outbox.due(self.sink.name, self._batch, None if everything else datetime.now(UTC))
-            if self._people.look([row for row, _ in due]):
-                due = self._ledger.outbox.due(self.sink.name, self._batch, None if everything else datetime.now(UTC))
-            if not due:
-                return min(_IDLE_S, self._interval_s)
-            began = time.monotonic()
-            self._people.sending([row for row, _ in due])
+                return idle_s
+            self._recheck.look()
+            batch, is_full = self._batch(everything=everything)
+            if self._people.look([row for row, _ in batch]):
+                batch, is_full = self._batch(everything=everything)
+            if not batch:
+                return idle_s
+            versions = [(row.record_id, version) for row, version in batch]
+            if self._recheck.is_wanted:
+                outbox.second_look.begin(name, [row.record_id for row, _ in batch])
+            self._people.sending([row for row, _ in batch])
             try:
-                self.sink.deliver([self._local(row) for row, _ in due])
+                self.sink.deliver([self._local(row) for row, _ in batch])
             except Exception as error:  # noqa: BLE001 - a sink is somebody's plugin: what it raises is judged there
-                return self._not_taken([row.record_id for row, _ in due], error)
-            self._people.sent([row for row, _ in due])
-            self._ledger.outbox.delivered(self.sink.name, [(row.record_id, version) for row, version in due])
-        self._succeeded(len(due))
-        # A slow sink gets as much time to rest as it took.
-        return max(self._interval_s, time.monotonic() - began)
+                return self._not_taken(versions, error)
+            self._people.sent([row for row, _ in batch])
+            outbox.delivered(name, versions, final=not self._recheck.is_wanted)
+        self._succeeded(versions)
+        return 0.0 if is_full else self._interval_s
 
-    def _not_taken(self, record_ids: Sequence[str], error: Exception) -> float:
+    def _batch(self, *, everything: bool) -> tuple[list[tuple[RecordRow, int]], bool]:
+        """Return what leaves next, each row with its version, and whether more may wait."""
+        due = self._ledger.outbox.due(self.sink.name, self._size.rows, None if everything else datetime.now(UTC))
+        batch = self._size.cut(due)
+        return batch, len(batch) < len(due) or len(batch) >= self._size.rows
+
+    def _not_taken(self, versions: Sequence[tuple[str, int]], error: Exception) -> float:
         pause_s = self._failed(error)
-        if isinstance(error, DeliveryDelayed) and error.missing:
-            self._ledger.outbox.redeliver(self.sink.name, error.missing)
-        if not isinstance(error, DeliveryDelayed | DeliveryRefused):
-            # Perhaps one record is too much for it: smaller batches, down to that one, which then waits alone.
-            self._batch = max(1, len(record_ids) // 2)
-            pause_s = min(pause_s, self._interval_s)
-            if len(record_ids) > 1:
-                return pause_s
-            next_attempt_at = datetime.now(UTC) + timedelta(seconds=self._longest_pause_s)
-        else:
-            next_attempt_at = datetime.now(UTC) + timedelta(seconds=pause_s)
-        self._ledger.outbox.delayed(self.sink.name, record_ids, str(error), next_attempt_at)
-        return pause_s
+        outbox, ids = self._ledger.outbox, [record_id for record_id, _ in versions]
+        if isinstance(error, DeliveryDelayed):
+            if error.missing:
+                outbox.redeliver(self.sink.name, error.missing)
+            if error.retry_after_s is None and self._failures_in_a_row > 1 and len(ids) > _SMALLEST:
+                # Perhaps so many rows take longer than anybody waits for the answer.
+                self._size.halve(len(ids))
+        if self._recheck.is_wanted and _did_nothing(error):
+            outbox.second_look.did_nothing(self.sink.name, ids)
+        if isinstance(error, DeliveryDelayed) or (isinstance(error, DeliveryRefused) and not error.perhaps_rows):
+            outbox.delayed(self.sink.name, ids, str(error), datetime.now(UTC) + timedelta(seconds=pause_s))
+            return pause_s
+        # Perhaps one record is too much for it: smaller batches, down to that one, which then waits alone.
+        self._size.halve(len(ids))
+        if len(ids) > 1:
+            self._refused = False
+            return self._interval_s
+        return self._failed_alone(versions[0], error, pause_s)
+
+    def _failed_alone(self, row: tuple[str, int], error: Exception, pause_s: float) -> float:
+        """Put one row off, or give it up; return how long to pause, in seconds."""
+        name, text = self.sink.name, _words(error)
+        times = self._suspects.failed(row, is_refusal=isinstance(error, DeliveryRefused))
+        if times is None:
+            self._refused = False
+            self._ledger.outbox.dead_letter.put(name, [row], text)
+            log.warning("sink %s does not take the record %s: optimind outbox list says more", name, row[0])
+            return self._interval_s
+        # The longer the more often it failed, so that others come before it.
+        later = datetime.now(UTC) + timedelta(seconds=self._longest_pause_s * (1 + times))
+        self._ledger.outbox.delayed(name, [row[0]], text, later)
+        if self._suspects.is_the_sink:
+            return pause_s
+        self._refused = False
+        return self._interval_s
 
     def _failed(self, error: Exception) -> float:
         """Note and log a failure; return how long to pause, in seconds."""
         self._failures += 1
         self._failures_in_a_row += 1
         self._refused = isinstance(error, DeliveryRefused)
-        text = str(error) if isinstance(error, OptiMindError) else f"unexpected {type(error).__name__}: {error}"
+        text = _words(error)
         if text != self._last_error:
             log.warning("sink %s: %s", self.sink.name, text)
             log.debug("sink %s failed here", self.sink.name, exc_info=error)
         self._last_error = text
         if self._refused:
             return self._longest_pause_s
-        if isinstance(error, DeliveryDelayed) and error.retry_after_s is not None:
-            self._asked_to_wait = True
-            return error.retry_after_s + self._random.uniform(0, self._first_pause_s)
         doublings = min(self._failures_in_a_row, 30)
         # Full jitter: many that failed together do not come back together.
         most_s = min(self._longest_pause_s, self._first_pause_s * 2**doublings)
-        return max(self._interval_s, self._random.uniform(0, most_s))
+        pause_s = max(self._interval_s, self._random.uniform(0, most_s))
+        if isinstance(error, DeliveryDelayed) and error.retry_after_s is not None:
+            self._asked_to_wait = True
+            # One that always says "at once" is not asked without end.
+            return max(error.retry_after_s + self._random.uniform(0, self._first_pause_s), pause_s)
+        return pause_s
 
-    def _succeeded(self, rows: int) -> None:
+    def _succeeded(self, versions: Sequence[tuple[str, int]]) -> None:
         if self._last_error is not None:
             log.info("sink %s takes rows again", self.sink.name)
-        self._delivered += rows
+        self._delivered += len(versions)
         self._last_error, self._refused, self._failures_in_a_row = None, False, 0
-        self._batch = min(_BATCH, self._batch * 2)
+        self._size.grow()
+        self._suspects.taken(versions)
+        self._recheck.note()
 
     def _local(self, row: RecordRow) -> RecordRow:
         return row.in_zone(self._zone)
@@ -226,3 +295,14 @@ class DeliveryWorker:
             self.sink.close()
         except Exception as error:  # noqa: BLE001 - a sink is somebody's plugin, and the run is over anyway
             log.warning("sink %s did not close: %s", self.sink.name, error)
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, OptiMindError) else f"unexpected {type(error).__name__}: {error}"
+
+
+def _did_nothing(error: Exception) -> bool:
+    """Whether the sink said that it did nothing, so that nothing of this delivery can come about later."""
+    return isinstance(error, DeliveryRefused) or (
+        isinstance(error, DeliveryDelayed) and error.retry_after_s is not None
+    )

@@ -108,12 +108,18 @@ def _outbox(standing: Standing) -> Iterator[Metric]:
     pending = GaugeMetricFamily("optimind_outbox_pending", "Rows that a sink lacks.", labels=["sink"])
     delivered = CounterMetricFamily("optimind_outbox_delivered", "Rows that a sink took.", labels=["sink"])
     failures = CounterMetricFamily("optimind_outbox_failures", "Deliveries that a sink did not take.", labels=["sink"])
+    oldest = GaugeMetricFamily(
+        "optimind_outbox_oldest_seconds", "For how long the longest waiting row does.", labels=["sink"]
+    )
+    dead = GaugeMetricFamily("optimind_outbox_dead", "Rows that a sink does not take at all.", labels=["sink"])
     for worker in standing.workers:
         status = worker.status()
         pending.add_metric([worker.sink.name], status["pending"])
         delivered.add_metric([worker.sink.name], status["delivered"])
         failures.add_metric([worker.sink.name], status["failures"])
-    yield from (pending, delivered, failures)
+        oldest.add_metric([worker.sink.name], status["oldest_s"])
+        dead.add_metric([worker.sink.name], status["dead"])
+    yield from (pending, delivered, failures, oldest, dead)
 
 
 def _visitors(keeper: VisitorKeeper | None) -> Iterator[Metric]:

@@ -59,9 +59,11 @@ class PeoplesChanges:
             self._ledger.cells.may_write(self._sink.name, {row.record_id: row.status for row in rows})
 
     def sent(self, rows: Sequence[RecordRow]) -> None:
-        """Note what stands there now."""
+        """Note what stands there now: before the delivery is noted in the outbox."""
         if self._is_on:
-            not_all = set(self._sink.unsettled())
+            # What an earlier delivery says that may still come about is not a person's either.
+            doubtful = self._ledger.outbox.second_look.in_doubt(self._sink.name, [row.record_id for row in rows])
+            not_all = doubtful | set(self._sink.unsettled())
             settled = {row.record_id: row.status for row in rows if row.record_id not in not_all}
             self._ledger.cells.wrote(self._sink.name, settled)
 

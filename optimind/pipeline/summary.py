@@ -139,6 +139,9 @@ def attention(
         if status["pending"]:
             why = f": {status['last_error']}" if status["last_error"] else ""
             found.append(f"sink {worker.sink.name}: {status['pending']} rows wait in the outbox{why}")
+        if status["dead"]:
+            rows = "1 row is" if status["dead"] == 1 else f"{status['dead']} rows are"
+            found.append(f"sink {worker.sink.name}: {rows} not taken at all; optimind outbox list says why")
     if visitors is not None and (trouble := visitors.trouble()):
         found.append(f"visitors: {trouble}")
     return found

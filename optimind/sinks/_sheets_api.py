@@ -7,7 +7,8 @@ key or token. Imported only when rows are sent: the two libraries take a while t
 import functools
 import json
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ from gspread.utils import absolute_range_name
 from requests.auth import AuthBase
 
 from optimind.plugin_api import DeliveryDelayed, DeliveryRefused, OptiMindError, Secret
+from optimind.sinks._quota import Kind, Quota
 from optimind.sinks._sheets_table import text_of
 
 __all__ = ["BadRequestError", "GoogleClient", "Overview", "SheetsApi", "Tab", "load_key"]
@@ -39,10 +41,14 @@ _LONGEST_ADDRESS = 6000
 _OVERVIEW = (
     "properties(locale,timeZone),sheets(properties,protectedRanges,conditionalFormats,charts(chartId,spec(title)))"
 )
+_RESERVED_S = 5.0
+"""How long a request that was reserved may be made: Google counts it when it comes."""
+_FULL_S = 5.0
+"""How long nobody asks where Google says that the quota is used up, and not for how long."""
 
 
 class BadRequestError(DeliveryRefused):
-    """Google answered 400: a range or worksheet is not (or no longer) what the request says."""
+    """Google answered 400: a range or worksheet is not (or no longer) what the request says, or a row is at fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +73,30 @@ class Overview:
 class SheetsApi:
     """One spreadsheet. Each method is one request, and raises DeliveryDelayed or DeliveryRefused."""
 
-    def __init__(self, spreadsheet: str, credentials: Secret, endpoint: str, timeout_s: float) -> None:
-        """Read the key; nothing is sent yet. Raises :class:`DeliveryRefused` where it is missing or no key."""
+    def __init__(
+        self,
+        spreadsheet: str,
+        credentials: Secret,
+        endpoint: str,
+        timeout_s: float,
+        quota_of: Callable[[str], Quota],
+    ) -> None:
+        """Read the key; nothing is sent yet. ``quota_of`` gives what the account of that address may ask.
+
+        Raises :class:`DeliveryRefused` where the key is missing or is none.
+        """
         key = load_key(credentials)
         self.spreadsheet = spreadsheet
         self.email = str(key.service_account_email)
-        self._client = GoogleClient(key, endpoint, timeout_s)
+        self._client = GoogleClient(key, endpoint, timeout_s, quota_of(self.email))
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def reserve(self) -> None:
+        """Wait until a read and a write may be made one right after the other: nothing is to happen between the two."""
+        self._client.reserve(reads=1, writes=1)
 
     def overview(self) -> "Overview":
         """Return the spreadsheet's worksheets and settings."""
@@ -169,7 +189,7 @@ class SheetsApi:
             raise BadRequestError(f"{where} is full: it holds 10 million cells ({said})", mend=mend) from error
         else:
             mend = f"make it a Google spreadsheet (no Excel file), unprotected and not full, shared with {self.email}"
-            raise BadRequestError(f"{where} did not take the rows ({said})", mend=mend) from error
+            raise BadRequestError(f"{where} did not take the rows ({said})", mend=mend, perhaps_rows=True) from error
         raise DeliveryRefused(f"{what} ({said})", mend=mend) from error
 
     def _refuse_token(self, error: RefreshError) -> NoReturn:
@@ -212,9 +232,15 @@ class _TokenAuth(AuthBase):
 
 
 class GoogleClient(HTTPClient):
-    """gspread's client with another base URL, and one more try when a token is refused before its time."""
+    """gspread's client with another base URL, within a quota, with one more try when a token is refused too early.
 
-    def __init__(self, credentials: Credentials, endpoint: str, timeout_s: float) -> None:
+    ``quota`` None: what is asked is no part of the Sheets API, and does not count.
+    """
+
+    def __init__(self, credentials: Credentials, endpoint: str, timeout_s: float, quota: Quota | None) -> None:
+        self._quota = quota
+        self._reserved: dict[Kind, int] = {}
+        self._reserved_until = 0.0
         self._tokens = _TokenAuth(credentials, timeout_s)
         session = requests.Session()
         session.auth = self._tokens
@@ -224,13 +250,37 @@ class GoogleClient(HTTPClient):
 
     def request(self, method: str, endpoint: str, *args: Any, **kwargs: Any) -> requests.Response:
         url = self._endpoint + endpoint.removeprefix(_GOOGLE)
+        kind: Kind = "reads" if method.lower() == "get" else "writes"
         try:
-            return super().request(method, url, *args, **kwargs)
+            return self._asked(kind, method, url, *args, **kwargs)
         except APIError as error:
             if error.response.status_code != 401:
                 raise
         self._tokens.forget()
-        return super().request(method, url, *args, **kwargs)
+        return self._asked(kind, method, url, *args, **kwargs)
+
+    def reserve(self, *, reads: int, writes: int) -> None:
+        """Take from the quota what is asked for within the next seconds."""
+        self._reserved = {}
+        if self._quota is None:
+            return
+        self._quota.take(reads=reads, writes=writes)
+        self._reserved = {"reads": reads, "writes": writes}
+        self._reserved_until = time.monotonic() + _RESERVED_S
+
+    def _asked(self, kind: Kind, method: str, url: str, *args: Any, **kwargs: Any) -> requests.Response:
+        if self._reserved.get(kind) and time.monotonic() < self._reserved_until:
+            self._reserved[kind] -= 1
+        elif self._quota is not None:
+            self._quota.take(**{kind: 1})
+        try:
+            return super().request(method, url, *args, **kwargs)
+        except APIError as error:
+            if error.response.status_code == 429 and self._quota is not None:
+                # The other processes of the account need not ask to hear the same.
+                wait_s = _retry_after_s(error.response.headers.get("Retry-After"))
+                self._quota.spent(kind, _FULL_S if wait_s is None else wait_s)
+            raise
 
     def close(self) -> None:
         self.session.close()

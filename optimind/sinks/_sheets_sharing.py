@@ -102,7 +102,7 @@ class Sharing:
 
     @contextmanager
     def _client(self, scope: str) -> Iterator[GoogleClient]:
-        client = GoogleClient(self._key.with_scopes([scope]), self._endpoint, self._timeout_s)
+        client = GoogleClient(self._key.with_scopes([scope]), self._endpoint, self._timeout_s, quota=None)
         try:
             yield client
         finally:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from optimind.plugin_api import DeliveryDelayed, KnownStatuses, RecordRow, StatusChange
 from optimind.sinks._sheets_api import BadRequestError, SheetsApi
 from optimind.sinks._sheets_judging import Judge
+from optimind.sinks._sheets_lacking import lacking
 from optimind.sinks._sheets_letters import letter_of
 from optimind.sinks._sheets_log import LogReader
 from optimind.sinks._sheets_look import heading_requests
@@ -86,6 +87,10 @@ class Workbook:
         """Return what people changed in the log and the registers of ``records``, now and then in all registers."""
         return self._again(lambda: self._collect(records, known))
 
+    def lacking(self, records: Sequence[RecordRow]) -> set[str]:
+        """Return the ids of ``records`` that do not stand in the log once and whole; registers are not looked at."""
+        return self._again(lambda: self._lacking(records))
+
     def look(self, keys: Iterable[RegisterKey], *, mend: bool = True) -> Seen:
         """Read the log, which must be there, and those of the registers ``keys`` that are there.
 
@@ -123,9 +128,17 @@ class Workbook:
             # Not each time: a school's registers are many.
             self._next_wide_look = time.monotonic() + _WIDE_S
             keys |= self._recent_registers()
+        if records:
+            # Waited for here, as whoever waits between the look and the write writes to where somebody else may be.
+            self.api.reserve()
         seen = self._look([key for key in keys if self.tabs.has_register(key)], mend=False)
         self._fresh = (time.monotonic(), seen) if seen.log.ids else None
         return self._judge.changes(seen.log, seen.registers.values(), known)
+
+    def _lacking(self, records: Sequence[RecordRow]) -> set[str]:
+        if not self.tabs.has_log:
+            return {record.record_id for record in records}
+        return lacking(self.api, self.tabs.log, self._look(()).log, records)
 
     def _recent_registers(self) -> set[RegisterKey]:
         """The registers that were written, of the newest two months."""
@@ -139,6 +152,7 @@ class Workbook:
             planned = self._planned(records, groups, seen)
             if not self._put_in_order(seen, groups) and not self.tabs.grow(self._sizes(planned), seen.log.columns):
                 break
+            self.api.reserve()
             seen = self._look(groups)
         else:
             raise self._moving()
@@ -163,6 +177,7 @@ class Workbook:
             self._reader = None
         elif fresh is not None and time.monotonic() - fresh[0] < _FRESH_S and set(groups) <= set(fresh[1].registers):
             return fresh[1]
+        self.api.reserve()
         return self._look(groups)
 
     def _look(self, keys: Iterable[RegisterKey], *, mend: bool = True) -> Seen:

@@ -1,9 +1,13 @@
 """Google Sheets: a log, registers and a summary; rows are found again by their record_id. See docs/sheets.md."""
 
+import os
 import re
+import sys
+import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field
@@ -12,11 +16,13 @@ from pydantic_core import PydanticCustomError
 from optimind.plugin_api import DeliveryRefused, KnownStatuses, RecordRow, Secret, Settings, Sink, StatusChange
 
 if TYPE_CHECKING:
+    from optimind.sinks._quota import Quota
+    from optimind.sinks._sheets_api import SheetsApi
     from optimind.sinks._sheets_setup import Comparison, SetUp
     from optimind.sinks._sheets_sharing import Sharing
     from optimind.sinks._sheets_worksheet import Workbook
 
-__all__ = ["SheetsSettings", "SheetsSink"]
+__all__ = ["QuotaSettings", "SheetsSettings", "SheetsSink"]
 
 _ADDRESS = re.compile(r"https?://[^/]+/spreadsheets/(?:u/\d+/)?d/([\w-]+)")
 _ID = re.compile(r"[\w-]+", re.ASCII)
@@ -40,6 +46,17 @@ def _base_url(text: str) -> str:
     return text
 
 
+class QuotaSettings(Settings):
+    """How many requests a minute Google allows the account. All processes with the same ``folder`` share them.
+
+    ``folder`` None: one of the user's own, so that all of this user's processes on this machine do.
+    """
+
+    reads_per_minute: int = Field(default=60, ge=6, le=100_000)
+    writes_per_minute: int = Field(default=60, ge=6, le=100_000)
+    folder: Path | None = None
+
+
 class SheetsSettings(Settings):
     """The section ``sheets:``. ``spreadsheet`` is an id or a whole address, ``credentials`` a service account's key."""
 
@@ -51,6 +68,7 @@ class SheetsSettings(Settings):
     registers: bool = True
     protect: bool = True
     timeout_s: float = Field(default=20.0, gt=0, le=300, allow_inf_nan=False)
+    quota: QuotaSettings = QuotaSettings()
 
 
 class SheetsSink(Sink):
@@ -61,10 +79,21 @@ class SheetsSink(Sink):
 
     name: ClassVar[str] = "sheets"
     settings_type: ClassVar[type[Settings]] = SheetsSettings
+    batch_rows: ClassVar[int] = 10_000
+    # Google recommends 2 MB a request at most.
+    batch_bytes: ClassVar[int] = 1_900_000
+    recheck_s: ClassVar[float | None] = 45.0
 
     def __init__(self, settings: SheetsSettings) -> None:
         self.settings = settings
         self._book: Workbook | None = None
+        self._quotas: dict[str, Quota] = {}
+        self._is_interrupted = False
+
+    @property
+    def target(self) -> str:
+        """The log."""
+        return f"{self.settings.spreadsheet}/{self.settings.worksheet.casefold()}"
 
     @classmethod
     def create(cls, settings: SheetsSettings) -> Self:
@@ -128,15 +157,22 @@ class SheetsSink(Sink):
 
     def forget(self, record_ids: Sequence[str], person_id: str) -> bool:
         """Empty the person's rows in every worksheet that has a column record_id or person_id."""
-        from optimind.sinks._sheets_api import SheetsApi  # noqa: PLC0415 - slow to load
-        from optimind.sinks._sheets_forget import forget_rows  # noqa: PLC0415 - as above
+        from optimind.sinks._sheets_forget import forget_rows  # noqa: PLC0415 - slow to load
 
-        settings = self.settings
-        with closing(
-            SheetsApi(settings.spreadsheet, settings.credentials, settings.endpoint, settings.timeout_s)
-        ) as api:
+        with closing(self._api()) as api:
             forget_rows(api, record_ids, person_id)
         return True
+
+    def lacking(self, rows: Sequence[RecordRow]) -> Collection[str]:
+        """Say which of ``rows`` do not stand in the log once. Raises DeliveryDelayed or DeliveryRefused."""
+        with self._opened() as book:
+            return book.lacking(rows)
+
+    def interrupt(self) -> None:
+        """The run ends: wait for the quota no longer."""
+        self._is_interrupted = True
+        for quota in list(self._quotas.values()):
+            quota.interrupt()
 
     def check(self) -> None:
         """Make sure that the log and its header are there, creating what is missing, as for a status check.
@@ -160,12 +196,11 @@ class SheetsSink(Sink):
     def _opened(self) -> Iterator["Workbook"]:
         if self._book is None:
             # Imported here: gspread and google-auth take a while to load, and most commands send nothing.
-            from optimind.sinks._sheets_api import SheetsApi  # noqa: PLC0415 - see above
             from optimind.sinks._sheets_tabs import Tabs  # noqa: PLC0415 - see above
             from optimind.sinks._sheets_worksheet import Workbook  # noqa: PLC0415 - see above
 
             settings = self.settings
-            api = SheetsApi(settings.spreadsheet, settings.credentials, settings.endpoint, settings.timeout_s)
+            api = self._api()
             is_named = "worksheet" in settings.model_fields_set
             tabs = Tabs(api, settings.worksheet, is_named=is_named, protect=settings.protect)
             self._book = Workbook(api, tabs, registers=settings.registers)
@@ -175,3 +210,37 @@ class SheetsSink(Sink):
             # A person will act on it, perhaps by another key: begin anew.
             self.close()
             raise
+
+    def _api(self) -> "SheetsApi":
+        from optimind.sinks._sheets_api import SheetsApi  # noqa: PLC0415 - see _opened
+
+        settings = self.settings
+        return SheetsApi(
+            settings.spreadsheet, settings.credentials, settings.endpoint, settings.timeout_s, self._quota_of
+        )
+
+    def _quota_of(self, email: str) -> "Quota":
+        """The requests that the account ``email`` may make; the endpoint, as another one counts for itself."""
+        from optimind.sinks._quota import Quota  # noqa: PLC0415 - filelock and hashlib are of use here only
+
+        told = self.settings.quota
+        if email not in self._quotas:
+            self._quotas[email] = Quota(
+                told.folder or _usual_folder(),
+                f"{self.settings.endpoint} {email}",
+                {"reads": told.reads_per_minute, "writes": told.writes_per_minute},
+            )
+        if self._is_interrupted:
+            self._quotas[email].interrupt()
+        return self._quotas[email]
+
+
+def _usual_folder() -> Path:
+    """Where what a user's processes share for a while is kept; without a home, where temporary files are."""
+    base = "~/Library/Application Support" if sys.platform == "darwin" else "~/.local/state"
+    told = os.environ.get("XDG_STATE_HOME", "")
+    base = told if Path(told).is_absolute() and sys.platform != "darwin" else base
+    folder = Path(os.path.expanduser(base))  # noqa: PTH111 - stays as it is without a home
+    if not folder.is_absolute():
+        return Path(tempfile.gettempdir()) / f"optimind-{os.getuid()}" / "quota"
+    return folder / "optimind" / "quota"

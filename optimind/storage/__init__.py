@@ -3,9 +3,10 @@
 from optimind.storage.audit import AuditLine, AuditReport
 from optimind.storage.consents import Consent, NewConsent
 from optimind.storage.database import ledger_file
+from optimind.storage.dead_letter import DeadRow
 from optimind.storage.forgetting import Erased
 from optimind.storage.ledger import Correction, Ledger, SightingRow, Unseen, open_ledger
-from optimind.storage.outbox import Outbox
+from optimind.storage.outbox import Outbox, Waiting
 from optimind.storage.record_shots import KeptPortrait
 from optimind.storage.school import Excuse, Member, RosterChange, RosterEntry, School, Watch
 from optimind.storage.searching import Search, Wanted
@@ -16,6 +17,7 @@ __all__ = [
     "AuditReport",
     "Consent",
     "Correction",
+    "DeadRow",
     "Erased",
     "Excuse",
     "KeptPortrait",
@@ -30,6 +32,7 @@ __all__ = [
     "SightingRow",
     "Unseen",
     "VisitorStore",
+    "Waiting",
     "Wanted",
     "Watch",
     "ledger_file",

@@ -13,8 +13,8 @@ from optimind.core.timetable import Meeting
 from optimind.plugin_api import RecordRow
 from optimind.storage.audit import Said, append
 from optimind.storage.deciding import decide_records
-from optimind.storage.outbox import as_row
 from optimind.storage.recording import enter_session, finish, make_record, records_by_id
+from optimind.storage.rows import as_row
 from optimind.storage.school_tables import StoredCorrection
 from optimind.storage.tables import Record
 from optimind.storage.text import storable

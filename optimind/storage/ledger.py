@@ -22,10 +22,11 @@ from optimind.storage.audit import AuditLog
 from optimind.storage.consents import Consents
 from optimind.storage.correcting import Correction, Unseen, correct, withdraw
 from optimind.storage.database import Database
-from optimind.storage.outbox import Outbox, as_row
+from optimind.storage.outbox import Outbox
 from optimind.storage.personal import PersonalData
 from optimind.storage.record_shots import RecordShots
 from optimind.storage.recording import keep, redecide, settle
+from optimind.storage.rows import as_row
 from optimind.storage.school import School
 from optimind.storage.sheet_cells import SheetCells
 from optimind.storage.tables import Record, StoredSighting

@@ -17,8 +17,8 @@ from optimind.storage.audit import Said, append
 from optimind.storage.chunks import chunks
 from optimind.storage.deciding import decide_records, meeting_of, on_roster
 from optimind.storage.evidence import EvidenceKeeper
-from optimind.storage.outbox import as_row
 from optimind.storage.outbox_entries import enter_in_outbox
+from optimind.storage.rows import as_row
 from optimind.storage.school_tables import StoredSession, WatchedMinute
 from optimind.storage.tables import Record
 from optimind.storage.text import storable

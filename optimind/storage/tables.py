@@ -32,6 +32,7 @@ __all__ = [
     "Base",
     "OutboxEntry",
     "Record",
+    "SinkTarget",
     "StoredShot",
     "StoredSighting",
     "StoredVisit",
@@ -126,7 +127,10 @@ class StoredSighting(Base):
 class OutboxEntry(Base):
     """What one sink must get of one record. It is pending while ``delivered_version < version``.
 
-    ``pending_since`` is when the oldest change that the sink does not have was made.
+    ``pending_since`` is when the oldest change that the sink does not have was made. While ``dead_version`` is the
+    newest one, the sink does not take it and nobody tries; since ``dead_at``. ``doubt`` says of how many deliveries
+    (0, 1, or 2 for more) it is not known how they ended, and ``confirmed_version`` which version was found there when
+    it was looked at once more.
     """
 
     __tablename__ = "outbox"
@@ -147,6 +151,20 @@ class OutboxEntry(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[str | None] = mapped_column(Text, default=None)
     delivered_at: Mapped[datetime | None] = mapped_column(default=None)
+    dead_version: Mapped[int] = mapped_column(default=0, server_default="0")
+    dead_at: Mapped[datetime | None] = mapped_column(default=None)
+    doubt: Mapped[int] = mapped_column(default=0, server_default="0")
+    confirmed_version: Mapped[int] = mapped_column(default=0, server_default="0")
+
+
+class SinkTarget(Base):
+    """Where a sink writes to (a worksheet, for example) since when: what it got before is somewhere else."""
+
+    __tablename__ = "sink_targets"
+
+    sink: Mapped[str] = mapped_column(String(64), primary_key=True)
+    target: Mapped[str] = mapped_column(Text)
+    since: Mapped[datetime]
 
 
 class StoredVisitor(Base):

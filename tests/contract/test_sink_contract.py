@@ -46,6 +46,7 @@ class TestSheetsSink(SinkContract):
             "spreadsheet": self.server.spreadsheet,
             "credentials": {"file": self.key},
             "endpoint": self.server.url,
+            "quota": {"reads_per_minute": 100_000, "writes_per_minute": 100_000, "folder": self.key.parent / "quota"},
         }
         self.sinks.append(SheetsSink.create(SheetsSettings.model_validate(settings)))
         return self.sinks[-1]

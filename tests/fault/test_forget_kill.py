@@ -51,7 +51,8 @@ def school(tmp_path: Path, server: SheetsServer, monkeypatch: pytest.MonkeyPatch
     key = server.write_key(tmp_path)
     Path("config.yaml").write_text(
         f"gallery: g.pickle\nsheets: {{spreadsheet: {server.spreadsheet}, credentials: {{file: {key}}}, "
-        f"endpoint: '{server.url}', timeout_s: 2}}\n"
+        f"endpoint: '{server.url}', timeout_s: 2, "
+        "quota: {reads_per_minute: 100000, writes_per_minute: 100000}}\n"
     )
     made = make_school(tmp_path)
     (sink,) = enabled_sinks(load_config(None))

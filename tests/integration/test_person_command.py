@@ -354,7 +354,7 @@ def with_sheet(tmp_path: Path, server: SheetsServer, monkeypatch: pytest.MonkeyP
     Path("config.yaml").write_text(
         CONFIG
         + f"sheets: {{spreadsheet: {server.spreadsheet}, credentials: {{file: {key}}}, endpoint: '{server.url}', "
-        "timeout_s: 2}\n"
+        "timeout_s: 2, quota: {reads_per_minute: 100000, writes_per_minute: 100000}}\n"
     )
     school = make_school(tmp_path)
     deliver(school)

@@ -44,6 +44,7 @@ def folder(server: SheetsServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "  credentials: {file: service-account.json}",
         f"  endpoint: {server.url}",
         f"  drive_endpoint: {server.url}",
+        "  quota: {reads_per_minute: 100000, writes_per_minute: 100000, folder: quota}",
     ]
     (tmp_path / "config.yaml").write_text("\n".join(lines), "utf-8")
     (tmp_path / "data").mkdir()

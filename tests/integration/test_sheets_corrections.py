@@ -168,7 +168,12 @@ def test_a_change_between_read_and_write_is_found_next_time(
 
 @pytest.mark.parametrize("after", [False, True], ids=["not written", "written"])
 def test_a_process_that_is_killed_while_it_writes_leaves_no_correction(
-    server: SheetsServer, ledger: Ledger, make_sink: Callable[..., SheetsSink], *, after: bool
+    server: SheetsServer,
+    ledger: Ledger,
+    make_sink: Callable[..., SheetsSink],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    after: bool,
 ) -> None:
     key = say(ledger, "1", "present")
     DeliveryWorker(ledger, make_sink(), interval_s=0.0)._turn(everything=True)
@@ -180,6 +185,16 @@ def test_a_process_that_is_killed_while_it_writes_leaves_no_correction(
     worker._turn(everything=True)
     worker._people._next_look = 0.0
     worker._turn(everything=True)
+    assert corrections(ledger) == [("a", "late")]
+    # What was under way when the process died may still come about: it is no person's word then.
+    assert ledger.cells.known("sheets", [key]) == {key: frozenset({"present", "late"})}
+    write(server, key, status="present")
+    worker._people._next_look = 0.0
+    worker._turn(everything=True)
+    assert corrections(ledger) == [("a", "late")]
+    monkeypatch.setattr(SheetsSink, "recheck_s", 0.0)
+    DeliveryWorker(ledger, make_sink(), interval_s=0.0)._turn(everything=True)
+    assert in_sheet(server, key)["status"] == "late"
     assert corrections(ledger) == [("a", "late")]
     assert ledger.cells.known("sheets", [key]) == {key: frozenset({"late"})}
 

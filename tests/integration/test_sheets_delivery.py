@@ -39,11 +39,12 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 @pytest.fixture
 def start(server: SheetsServer, tmp_path: Path) -> Iterator[Callable[..., DeliveryWorker]]:
     key = server.write_key(tmp_path)
+    quota = {"reads_per_minute": 100_000, "writes_per_minute": 100_000, "folder": tmp_path / "quota"}
     workers: list[DeliveryWorker] = []
 
     def begin(ledger: Ledger, **changes: Any) -> DeliveryWorker:
         settings = {"spreadsheet": server.spreadsheet, "credentials": {"file": key}, "endpoint": server.url}
-        sink = SheetsSink.create(SheetsSettings.model_validate({**settings, "timeout_s": 1.0}))
+        sink = SheetsSink.create(SheetsSettings.model_validate({**settings, "timeout_s": 1.0, "quota": quota}))
         fast = {"interval_s": 0.02, "first_pause_s": 0.02, "longest_pause_s": 0.1, "zone": ZoneInfo("Europe/London")}
         workers.append(DeliveryWorker(ledger, sink, **{**fast, **changes}))
         workers[-1].start()

@@ -32,6 +32,7 @@ def make_sink(
             "credentials": {"file": key},
             "endpoint": server.url,
             "timeout_s": 2.0,
+            "quota": {"reads_per_minute": 100_000, "writes_per_minute": 100_000, "folder": tmp_path / "quota"},
             **changes,
         }
         made.append(SheetsSink.create(SheetsSettings.model_validate(settings)))

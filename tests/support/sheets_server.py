@@ -67,6 +67,7 @@ class SheetsServer:
         self.token_lifetime_s = 3600
         self.faults: list[Fault] = []
         self.requests: list[str] = []
+        self.received_bytes = self.sent_bytes = 0
         self.tokens: dict[str, float] = {}
         self.lock = threading.RLock()
         self._key = _new_key()
@@ -303,6 +304,7 @@ class _Handler(BaseHTTPRequestHandler):
         data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         parts = urlsplit(self.path)
         google.requests.append(f"{method} {parts.path}")
+        google.received_bytes += len(data)
         fault = google.fault_for(parts.path)
         if fault is not None and not fault.after and self._fail(fault):
             return
@@ -343,6 +345,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, status: int, answer: Any, headers: dict[str, str]) -> None:
         body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        self.server.google.sent_bytes += len(body)
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)

@@ -216,6 +216,8 @@ def test_the_ranges_are_all_there() -> None:
         "sheets.timeout_s",
         "sinks.webhook.batch",
         "sinks.webhook.timeout_s",
+        "sheets.quota.reads_per_minute",
+        "sheets.quota.writes_per_minute",
         "engines.dlib.threads",
         "engines.dlib.min_confidence",
         "engines.arcface.threads",

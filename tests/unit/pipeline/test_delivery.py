@@ -57,7 +57,15 @@ def test_marks_arrive(ledger: Ledger, start: Callable[..., DeliveryWorker]) -> N
     row = ledger.record(make_mark(), ["memory"])
     assert worker.flush(SOON_S)
     assert sink.rows == {row.record_id: row}
-    assert worker.status() == {"pending": 0, "oldest": None, "last_error": None, "delivered": 1, "failures": 0}
+    assert worker.status() == {
+        "pending": 0,
+        "oldest": None,
+        "oldest_s": 0.0,
+        "dead": 0,
+        "last_error": None,
+        "delivered": 1,
+        "failures": 0,
+    }
 
 
 def test_flush_with_nothing_to_do_does_not_wait(start: Callable[..., DeliveryWorker]) -> None:
@@ -258,10 +266,10 @@ def test_a_ledger_that_fails_is_tried_again(
 ) -> None:
     real, failures = ledger.outbox.delivered, [StorageError("disk full"), StorageError("disk full")]
 
-    def failing(sink: str, versions: Sequence[tuple[str, int]]) -> None:
+    def failing(sink: str, versions: Sequence[tuple[str, int]], *, final: bool) -> None:
         if failures:
             raise failures.pop()
-        real(sink, versions)
+        real(sink, versions, final=final)
 
     monkeypatch.setattr(ledger.outbox, "delivered", failing)
     ledger.record(make_mark(), ["memory"])
@@ -348,3 +356,221 @@ def test_oldest_is_shown_in_the_zone(ledger: Ledger) -> None:
     assert oldest is not None
     assert oldest.endswith("+09:00")
     assert worker.status()["pending"] == 1
+
+
+def test_a_row_that_is_never_taken_goes_to_the_dead_letter_and_a_newer_version_is_sent(
+    ledger: Ledger, start: Callable[..., DeliveryWorker]
+) -> None:
+    class Picky(MemorySink):
+        def deliver(self, rows: Sequence[RecordRow]) -> None:
+            if any(row.person_id == "7" and row.seconds_seen < 50 for row in rows):
+                raise ValueError("seven!")
+            super().deliver(rows)
+
+    bad, *_ = ledger.record_many([make_mark(str(number)) for number in (7, 8, 9)], ["memory"])
+    worker = start(Picky())
+    until(lambda: worker.status()["pending"] == 1)
+    for number in range(10, 200):  # others are taken meanwhile: it is not the sink
+        ledger.record(make_mark(str(number)), ["memory"])
+        if worker.status()["dead"]:
+            break
+        time.sleep(0.05)
+    until(lambda: worker.status()["dead"] == 1)
+    assert worker.flush(SOON_S)
+    (dead,) = ledger.outbox.dead_letter.rows()
+    assert (dead.row.record_id, dead.sink) == (bad.record_id, "memory")
+    assert dead.reason == "unexpected ValueError: seven!"
+    ledger.record(make_mark("7", last_s=60), ["memory"])
+    assert worker.flush(SOON_S)
+    assert worker.status()["dead"] == 0
+    assert worker.sink.rows[bad.record_id].seconds_seen == 60  # type: ignore[attr-defined] # the fake's
+
+
+def test_where_the_sink_takes_nothing_no_row_is_given_up(ledger: Ledger, start: Callable[..., DeliveryWorker]) -> None:
+    """A worksheet that is protected refuses each row as well: a person must act, and all of them arrive then."""
+    closed = [True]
+
+    class Protected(MemorySink):
+        asked = 0
+
+        def deliver(self, rows: Sequence[RecordRow]) -> None:
+            self.asked += 1
+            if closed[0]:
+                raise DeliveryRefused("protected", mend="unprotect it", perhaps_rows=True)
+            super().deliver(rows)
+
+    ledger.record_many([make_mark(str(number)) for number in range(40)], ["memory"])
+    sink = Protected()
+    worker = start(sink, longest_pause_s=0.02)
+    until(lambda: sink.asked > 40)
+    assert worker.status()["dead"] == 0
+    assert not worker.flush(SOON_S)
+    closed[0] = False
+    until(lambda: worker.status()["pending"] == 0)
+    assert len(sink.rows) == 40
+
+
+def test_a_sink_that_always_says_at_once_is_not_asked_without_end(ledger: Ledger) -> None:
+    worker = DeliveryWorker(ledger, MemorySink(), interval_s=0.0, first_pause_s=1.0)
+    pauses = [worker._failed(DeliveryDelayed("busy", retry_after_s=0.0)) for _ in range(40)]
+    assert sum(pauses[20:]) > 600
+
+
+def test_a_large_batch_that_takes_too_long_is_made_smaller(ledger: Ledger) -> None:
+    class Slow(MemorySink):
+        batch_rows = 10_000
+
+        def deliver(self, rows: Sequence[RecordRow]) -> None:
+            if len(rows) > 60:
+                raise DeliveryDelayed("no answer")
+            super().deliver(rows)
+
+    ledger.record_many([make_mark(str(number)) for number in range(400)], ["memory"])
+    sink = Slow()
+    worker = DeliveryWorker(ledger, sink, **FAST)
+    worker.start()
+    until(lambda: len(sink.rows) >= 50)
+    worker.stop()
+
+
+def test_a_batch_is_cut_at_the_bytes_that_the_sink_takes(ledger: Ledger, start: Callable[..., DeliveryWorker]) -> None:
+    class Narrow(MemorySink):
+        batch_bytes = 3_000
+
+    ledger.record_many([make_mark(str(number), name="N" * 900) for number in range(7)], ["memory"])
+    ledger.record(make_mark("long", name="N" * 9_000), ["memory"])
+    sink = Narrow()
+    assert start(sink).flush(SOON_S)
+    assert [len(batch) for batch in sink.deliveries] == [2, 2, 2, 1, 1]
+
+
+class Forgetful(MemorySink):
+    """Loses what it is told to lose, and is looked at once more."""
+
+    recheck_s = 0.1
+
+    def lacking(self, rows: Sequence[RecordRow]) -> set[str]:
+        return {row.record_id for row in rows} - set(self.rows)
+
+
+def test_what_was_overwritten_after_its_delivery_is_sent_again(
+    ledger: Ledger, start: Callable[..., DeliveryWorker]
+) -> None:
+    sink = Forgetful()
+    worker = start(sink)
+    lost, kept = ledger.record_many([make_mark("1"), make_mark("2")], ["memory"])
+    assert worker.flush(SOON_S)
+    del sink.rows[lost.record_id]
+    until(lambda: lost.record_id in sink.rows)
+    assert sum(row.record_id == kept.record_id for batch in sink.deliveries for row in batch) == 1
+
+
+def test_what_people_delete_later_stays_deleted_but_an_emptied_sink_gets_everything(
+    ledger: Ledger, start: Callable[..., DeliveryWorker]
+) -> None:
+    sink = Forgetful()
+    rows = ledger.record_many([make_mark(str(number)) for number in range(30)], ["memory"])
+    worker = start(sink)
+    assert worker.flush(SOON_S)
+    look = ledger.outbox.second_look
+    until(lambda: len(look.sample("memory", 30, START - timedelta(days=9999))) == 30)
+    del sink.rows[rows[3].record_id]
+    ledger.record(make_mark("30"), ["memory"])
+    until(lambda: len(look.sample("memory", 31, START - timedelta(days=9999))) == 31)
+    assert len(sink.rows) == 30
+    sink.rows.clear()
+    ledger.record(make_mark("31"), ["memory"])
+    until(lambda: len(sink.rows) == 32)
+
+
+def test_another_target_begins_empty(ledger: Ledger, start: Callable[..., DeliveryWorker]) -> None:
+    class Aimed(Forgetful):
+        target = "2026"
+
+    old = Aimed()
+    ledger.record(make_mark("1"), ["memory"])
+    worker = start(old)
+    assert worker.flush(SOON_S)
+    look = ledger.outbox.second_look
+    until(lambda: len(look.sample("memory", 9, START - timedelta(days=9999))) == 1)
+    worker.stop()
+    new = Aimed()
+    new.target = "2027"
+    worker = start(new)
+    row = ledger.record(make_mark("2"), ["memory"])
+    assert worker.flush(SOON_S)
+    time.sleep(0.5)
+    assert set(new.rows) == {row.record_id}
+
+
+def test_a_delivery_whose_end_nobody_knows_is_made_once_more(
+    ledger: Ledger, start: Callable[..., DeliveryWorker]
+) -> None:
+    sink = Forgetful()
+    sink.failures = [DeliveryDelayed("no answer")]
+    row = ledger.record(make_mark("1"), ["memory"])
+    worker = start(sink)
+    until(lambda: len(sink.deliveries) == 2)
+    assert [each.record_id for batch in sink.deliveries for each in batch] == [row.record_id] * 2
+    time.sleep(0.5)
+    assert worker.flush(SOON_S)
+    assert len(sink.deliveries) == 2
+
+
+def test_a_delivery_that_did_nothing_is_not(ledger: Ledger, start: Callable[..., DeliveryWorker]) -> None:
+    sink = Forgetful()
+    sink.failures = [DeliveryDelayed("quota", retry_after_s=0.01), DeliveryRefused("no access")]
+    ledger.record(make_mark("1"), ["memory"])
+    worker = start(sink)
+    until(lambda: len(sink.deliveries) == 1)
+    time.sleep(0.5)
+    assert worker.flush(SOON_S)
+    assert len(sink.deliveries) == 1
+
+
+def test_a_sink_that_cannot_be_looked_at_still_gets_its_rows(
+    ledger: Ledger, start: Callable[..., DeliveryWorker], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Blind(Forgetful):
+        def lacking(self, rows: Sequence[RecordRow]) -> set[str]:
+            raise ZeroDivisionError("blind")
+
+    sink = Blind()
+    worker = start(sink)
+    for number in range(5):
+        ledger.record(make_mark(str(number)), ["memory"])
+        time.sleep(0.05)
+    assert worker.flush(SOON_S)
+    until(lambda: "could not be looked at: ZeroDivisionError: blind" in caplog.text)
+    assert worker.status()["failures"] == 0
+
+
+def test_stop_interrupts_the_sink(ledger: Ledger) -> None:
+    released = threading.Event()
+
+    class Waiting(MemorySink):
+        def deliver(self, rows: Sequence[RecordRow]) -> None:
+            released.wait(30)
+            raise DeliveryDelayed("the run ended")
+
+        def interrupt(self) -> None:
+            released.set()
+
+    ledger.record(make_mark(), ["memory"])
+    worker = DeliveryWorker(ledger, Waiting(), **FAST)
+    worker.start()
+    began = time.monotonic()
+    worker.stop()
+    assert time.monotonic() - began < 4
+    assert ledger.outbox.lag("memory")[0] == 1
+
+
+def test_the_lag_is_told_in_seconds_and_read_only_now_and_then(ledger: Ledger) -> None:
+    ledger.record(make_mark(), ["memory"])
+    worker = DeliveryWorker(ledger, MemorySink())
+    first = worker.lag()
+    assert first["pending"] == 1
+    assert 0 <= first["oldest_s"] < 60
+    ledger.record(make_mark("2"), ["memory"])
+    assert worker.lag()["pending"] == 1
+    assert worker.status()["pending"] == 2

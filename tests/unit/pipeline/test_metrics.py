@@ -67,7 +67,8 @@ class Worker:
     sink: Named
 
     def status(self) -> dict[str, Any]:
-        return {"pending": 6, "oldest": None, "last_error": "ana is refused", "delivered": 11, "failures": 2}
+        waits = {"pending": 6, "oldest": None, "oldest_s": 42.5, "dead": 3}
+        return {**waits, "last_error": "ana is refused", "delivered": 11, "failures": 2}
 
 
 @dataclass
@@ -136,6 +137,8 @@ def samples_of(text: str) -> Samples:
         ("outbox_pending", ("sheets",), 6),
         ("outbox_delivered_total", ("sheets",), 11),
         ("outbox_failures_total", ("sheets",), 2),
+        ("outbox_oldest_seconds", ("sheets",), 42.5),
+        ("outbox_dead", ("sheets",), 3),
     ],
 )
 def test_values(name: str, labels: tuple[str, ...], value: float) -> None:

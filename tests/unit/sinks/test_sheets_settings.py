@@ -44,6 +44,9 @@ def test_an_id_or_an_address_names_the_spreadsheet(text: str) -> None:
         {"timeout_s": float("inf")},
         {"credentials": "the key itself"},
         {"unknown": 1},
+        {"quota": {"reads_per_minute": 5}},
+        {"quota": {"writes_per_minute": 100_001}},
+        {"quota": {"per_minute": 60}},
     ],
     ids=str,
 )
@@ -55,6 +58,7 @@ def test_wrong_settings_are_refused(changes: dict[str, object]) -> None:
 def test_the_defaults_are_google() -> None:
     settings = make_settings()
     assert (settings.endpoint, settings.worksheet) == ("https://sheets.googleapis.com", "Log")
+    assert (settings.quota.reads_per_minute, settings.quota.writes_per_minute) == (60, 60)
 
 
 def test_closing_what_was_never_used_is_fine() -> None:

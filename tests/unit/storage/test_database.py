@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -124,7 +125,7 @@ def test_opening_again_keeps_everything(tmp_path: Path) -> None:
             assert ledger.outbox.due("sheets", 5) == [(row, 1)]
 
 
-@pytest.mark.parametrize("version", ["0001", "0002", "0003"])
+@pytest.mark.parametrize("version", ["0001", "0002", "0003", "0004"])
 def test_an_older_ledger_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: Path, version: str) -> None:
     url = url_of(tmp_path / "l.db")
     make_older(url, version)
@@ -136,6 +137,19 @@ def test_an_older_ledger_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: 
         mark = make_mark(sighting="s2", session="maths", first_s=60, last_s=70)
         row = ledger.record(mark)
         assert (row.seconds_seen, row.status, row.rule) == (20, "present", "seen")
+
+
+def test_what_was_delivered_before_there_was_a_second_look_counts_as_looked_at(tmp_path: Path) -> None:
+    url = url_of(tmp_path / "l.db")
+    make_older(url, "0004")
+    with create_engine(url).begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE outbox SET delivered_version = 1, delivered_at = '2026-09-01 09:00:00.000000'"
+        )
+    with open_ledger(url) as ledger:
+        assert ledger.outbox.second_look.due("sheets", datetime.now(UTC), 9) == []
+        since = ledger.outbox.second_look.target_since("sheets", "here")
+        assert len(ledger.outbox.second_look.sample("sheets", 9, since)) == 1
 
 
 def make_older(url: str, version: str) -> None:

@@ -182,13 +182,30 @@ class OutboxMachine(RuleBasedStateMachine):
         self.copy.pop(key, None)
         self.ledger.outbox.redeliver("sheets", [key])
 
+    @rule(person=sampled_from("abc"))
+    def give_up(self, person: str) -> None:
+        key = record_id(START.date(), "maths", person)
+        version = self.truth[key].version if key in self.truth else 1
+        self.ledger.outbox.dead_letter.put("sheets", [(key, version)], "never")
+
+    @rule()
+    def retry(self) -> None:
+        self.ledger.outbox.dead_letter.retry()
+
+    @rule()
+    def begin(self) -> None:
+        self.ledger.outbox.second_look.begin("sheets", [row.record_id for row, _ in self.taken])
+
     @invariant()
-    def what_differs_is_due(self) -> None:
+    def what_differs_is_due_or_given_up(self) -> None:
         due = {row.record_id for row, _ in self.ledger.outbox.due("sheets", 100)}
-        assert {key for key, row in self.truth.items() if self.copy.get(key) != row} <= due
+        dead = {each.row.record_id for each in self.ledger.outbox.dead_letter.rows("sheets")}
+        assert not due & dead
+        assert {key for key, row in self.truth.items() if self.copy.get(key) != row} <= due | dead
         assert self.ledger.outbox.lag("sheets")[0] == len(due)
 
     def teardown(self) -> None:
+        self.ledger.outbox.dead_letter.retry("sheets")
         for _ in range(3):
             self.read()
             self.write_and_note()
