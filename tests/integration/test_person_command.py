@@ -269,7 +269,7 @@ def test_what_is_left_is_an_error_that_says_where(school: School, call: Told) ->
     assert call("person", "forget", ANNA, "--yes", "--name", "Cara Holm", "--redact", "--json") == 0
     assert call.document["removed"] == {"texts of others redacted": 2}
     with school.ledger() as ledger:
-        assert [excuse.why for excuse in ledger.school.excuses(BO)][-1] == "visits [forgotten]"
+        assert "visits [forgotten]" in [excuse.why for excuse in ledger.school.excuses(BO)]
         assert ledger.audit.verify().fault is None
 
 
