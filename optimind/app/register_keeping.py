@@ -49,7 +49,10 @@ class RegisterKeeper:
         """Do what it is time for."""
         if self._newest_at is not None:
             self._rosters.tick(self._newest_at.astimezone(self._zone).date())
-        self._settler.tick()
+        if self._settler.is_due:
+            # Whoever is called absent must have been watched for as long as the ledger says.
+            self._watches.write()
+            self._settler.tick()
 
     def finish(self) -> None:
         """The run ends: write down what is still in memory."""

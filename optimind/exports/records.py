@@ -32,6 +32,7 @@ COLUMNS = RecordRow.COLUMNS
 
 _WIDTHS = {"record_id": 36, "date": 12, "first_seen_at": 20, "last_seen_at": 20, "name": 28, "person_id": 20}
 _LONGEST_CELL = 32_767
+_PLAIN_RULES = ("", "seen", "on_time")
 _FILE_TABLE_WIDTH = 120
 
 
@@ -136,13 +137,18 @@ def _as_table(rows: Sequence[RecordRow]) -> bytes:
 def _print_table(rows: Sequence[RecordRow], console: Console) -> None:
     if not rows:
         console.print("The register is empty.")
-    for (day, session), group in groupby(rows, key=lambda row: (row.date, row.session)):
+    for (day, session), grouped in groupby(rows, key=lambda row: (row.date, row.session)):
+        group = list(grouped)
+        explains = any(_needs_words(row) for row in group)
         table = Table(title=Text(f"{day.isoformat()}  {visible(session)}"), title_justify="left")
         for heading in ("Name", "Status", "First seen", "Last seen"):
             table.add_column(heading)
         table.add_column("Minutes", justify="right")
         table.add_column("Camera")
+        if explains:
+            table.add_column("Why")
         for row in group:
+            why = [Text(visible(row.reason) if _needs_words(row) else "")] if explains else []
             table.add_row(
                 Text(visible(row.name)),
                 Text(visible(row.status).replace("_", " ")),
@@ -150,8 +156,14 @@ def _print_table(rows: Sequence[RecordRow], console: Console) -> None:
                 _clock(row.last_seen_at),
                 f"{row.seconds_seen / 60:.1f}" if row.first_seen_at else "",
                 Text(visible(row.camera)),
+                *why,
             )
         console.print(table)
+
+
+def _needs_words(row: RecordRow) -> bool:
+    """Whether the status alone does not say it all."""
+    return bool(row.reason) and row.rule not in _PLAIN_RULES
 
 
 def _clock(moment: datetime | None) -> str:

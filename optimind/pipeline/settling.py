@@ -55,11 +55,15 @@ class Settler:
         self._closed: set[tuple[str, object]] = set()
         self.error = ""
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time again."""
+        return self._settled_s is None or self._monotonic() - self._settled_s >= SETTLE_S
+
     def tick(self, *, now: bool = False) -> None:
         """Settle what is due, if it is time (or ``now``)."""
         at = self._clock()
-        due = self._settled_s is None or self._monotonic() - self._settled_s >= SETTLE_S
-        if at is None or not (due or now):
+        if at is None or not (self.is_due or now):
             return
         self._settled_s = self._monotonic()
         try:

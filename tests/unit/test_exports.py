@@ -203,3 +203,14 @@ def test_wrong_outputs_are_explained(tmp_path: Path) -> None:
 def test_a_device_is_written_to(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     write_register([make_row(name="Ana")], "json", Path("/dev/stdout"), LONDON)
     assert json.loads(capfdbinary.readouterr().out)[0]["name"] == "Ana"
+
+
+def test_the_table_says_why_where_the_status_does_not(capsys: pytest.CaptureFixture[str]) -> None:
+    late = make_row("r2", name="Ben", status="late", rule="late", reason="came 9 min after the start")
+    write_register([make_row("r1", name="Ana", rule="on_time", reason="was there in time"), late], "table")
+    told = " ".join(capsys.readouterr().out.split())
+    assert "Why" in told
+    assert "9 min" in told
+    assert "in time" not in told
+    write_register([make_row("r1", name="Ana", rule="on_time", reason="was there in time")], "table")
+    assert "Why" not in capsys.readouterr().out
