@@ -139,16 +139,12 @@ def _print_table(rows: Sequence[RecordRow], console: Console) -> None:
         console.print("The register is empty.")
     for (day, session), grouped in groupby(rows, key=lambda row: (row.date, row.session)):
         group = list(grouped)
-        explains = any(_needs_words(row) for row in group)
         table = Table(title=Text(f"{day.isoformat()}  {visible(session)}"), title_justify="left")
         for heading in ("Name", "Status", "First seen", "Last seen"):
             table.add_column(heading)
         table.add_column("Minutes", justify="right")
         table.add_column("Camera")
-        if explains:
-            table.add_column("Why")
         for row in group:
-            why = [Text(visible(row.reason) if _needs_words(row) else "")] if explains else []
             table.add_row(
                 Text(visible(row.name)),
                 Text(visible(row.status).replace("_", " ")),
@@ -156,9 +152,12 @@ def _print_table(rows: Sequence[RecordRow], console: Console) -> None:
                 _clock(row.last_seen_at),
                 f"{row.seconds_seen / 60:.1f}" if row.first_seen_at else "",
                 Text(visible(row.camera)),
-                *why,
             )
         console.print(table)
+        # Below it: on a narrow screen a column of sentences would leave no room for the others.
+        for row in group:
+            if _needs_words(row):
+                console.print(Text(f"{visible(row.name)}: {visible(row.reason)}"))
 
 
 def _needs_words(row: RecordRow) -> bool:

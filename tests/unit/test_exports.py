@@ -209,8 +209,7 @@ def test_the_table_says_why_where_the_status_does_not(capsys: pytest.CaptureFixt
     late = make_row("r2", name="Ben", status="late", rule="late", reason="came 9 min after the start")
     write_register([make_row("r1", name="Ana", rule="on_time", reason="was there in time"), late], "table")
     told = " ".join(capsys.readouterr().out.split())
-    assert "Why" in told
-    assert "9 min" in told
+    assert "Ben: came 9 min after the start" in told
     assert "in time" not in told
     write_register([make_row("r1", name="Ana", rule="on_time", reason="was there in time")], "table")
-    assert "Why" not in capsys.readouterr().out
+    assert "in time" not in capsys.readouterr().out
