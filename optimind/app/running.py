@@ -19,6 +19,7 @@ from optimind.app.feeds import Parts, cpu_cores, feed_of
 from optimind.app.housekeeping import housekeeping
 from optimind.app.presentation import configured_check
 from optimind.app.register_keeping import RegisterKeeper
+from optimind.app.sinks import enabled_sinks
 from optimind.app.timetables import roles_of, rooms_of, timetable_of
 from optimind.app.visitors import visitor_keeper
 from optimind.config import Config
@@ -48,7 +49,6 @@ from optimind.plugin_api import (
     RecordRow,
     Settings,
     Sighting,
-    Sink,
 )
 from optimind.storage import open_ledger
 
@@ -102,7 +102,7 @@ def run(
     gallery = people_to_know(config, options.gallery or config.gallery, ledger_url(config, options.data))
     cameras = cameras_of(config, options.sources)
     sources = [source_from(catalogue, camera.id, camera.spec) for camera in cameras]
-    plugins, sinks = _plugins(config, catalogue), _sinks(config, catalogue)
+    plugins, sinks = _plugins(config, catalogue), enabled_sinks(config, catalogue)
     timetable = timetable_of(config, rooms_of(cameras))
     check = configured_check(config, catalogue)
     engine = engine_for_gallery(config, gallery)
@@ -266,11 +266,6 @@ def _context(config: Config, options: RunOptions, cameras: Sequence[Camera], boo
         roles=roles_of(cameras),
         has_timetable=config.timetable is not None,
     )
-
-
-def _sinks(config: Config, catalogue: Catalogue) -> list[Sink]:
-    found = [configured(config, catalogue, "sink", name) for name in config.enabled_names("sink")]
-    return [kind.create(settings) for kind, settings in found]
 
 
 def _identifier(config: Config, gallery: Gallery, calibration: Calibration | None) -> Identifier:

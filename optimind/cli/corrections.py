@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,7 @@ import typer
 
 from optimind.app.configured import ledger_url
 from optimind.app.corrections import find_record, operator, sink_names
-from optimind.cli.dates import parse_day
+from optimind.cli.dates import day_or_today, parse_day
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
 from optimind.config import Config, load_config
 from optimind.errors import UsageError
@@ -46,7 +45,7 @@ def correct(
 ) -> None:
     """Correct what the register says of somebody. Whatever a camera sees later does not undo it."""
     with _opened(config, data) as (settings, ledger):
-        meant = find_record(settings, ledger, who, _day(day, settings), session)
+        meant = find_record(settings, ledger, who, day_or_today(day, "--date", settings.zone()), session)
         said = Correction(record_id=meant.record_id, status=status, actor=by or operator(), why=why)
         unseen = [meant] if isinstance(meant, Unseen) else []
         (row,) = ledger.correct([said], sink_names(settings), unseen=unseen)
@@ -67,7 +66,7 @@ def withdraw(
 ) -> None:
     """Take the newest correction of a record back: what was said or seen before counts again."""
     with _opened(config, data) as (settings, ledger):
-        meant = find_record(settings, ledger, who, _day(day, settings), session)
+        meant = find_record(settings, ledger, who, day_or_today(day, "--date", settings.zone()), session)
         row = ledger.withdraw(meant.record_id, actor=by or operator(), why=why, sinks=sink_names(settings))
     if row is None:
         raise UsageError(
@@ -102,7 +101,7 @@ def excuse(
             touched = ledger.school.withdraw_excuse(withdrawn, actor=by or operator())
             told = f"excuse {withdrawn} of {person} is taken back"
         else:
-            first_day = _day(first, settings)
+            first_day = day_or_today(first, "--from", settings.zone())
             last_day = parse_day(last, "--until") or first_day
             if last_day < first_day:
                 raise UsageError("--until is before --from", mend="name the first day before the last")
@@ -138,10 +137,6 @@ def _opened(config: Path | None, data: Path | None) -> Iterator[tuple[Config, Le
     settings = load_config(config)
     with open_ledger(ledger_url(settings, data), create=False) as ledger:
         yield settings, ledger
-
-
-def _day(text: str | None, settings: Config) -> date:
-    return parse_day(text, "--date") or datetime.now(settings.zone()).date()
 
 
 def _words(status: str) -> str:

@@ -7,7 +7,7 @@ from typing import overload
 
 from optimind.errors import UsageError
 
-__all__ = ["parse_day", "parse_moment"]
+__all__ = ["day_or_today", "parse_day", "parse_moment"]
 
 
 @overload
@@ -24,6 +24,11 @@ def parse_day(text: str | None, option: str) -> date | None:
         return date.fromisoformat(text)
     except ValueError as error:
         raise UsageError(f"{option} {text!r} is no date", mend="write it as 2026-09-01") from error
+
+
+def day_or_today(text: str | None, option: str, zone: tzinfo) -> date:
+    """The date that stands behind ``option``, else today's where the clocks show ``zone``. Raises UsageError."""
+    return parse_day(text, option) or datetime.now(zone).date()
 
 
 def parse_moment(text: str, option: str, zone: tzinfo) -> datetime:

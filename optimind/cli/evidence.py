@@ -14,7 +14,7 @@ from optimind.app.configured import ledger_url
 from optimind.app.corrections import find_record
 from optimind.app.headcounts import SessionCount, head_counts
 from optimind.cli.corrections import DayOption, SessionOption, Who
-from optimind.cli.dates import parse_day
+from optimind.cli.dates import day_or_today
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
 from optimind.config import load_config
 from optimind.errors import OptiMindError, UsageError
@@ -41,7 +41,7 @@ def show(
     """Show what a mark rests on: rule, sightings, similarity, camera, embedder, best picture."""
     settings = load_config(config)
     with open_ledger(ledger_url(settings, data), create=False) as ledger:
-        wanted = parse_day(day, "--date") or datetime.now(settings.zone()).date()
+        wanted = day_or_today(day, "--date", settings.zone())
         row = find_record(settings, ledger, who, wanted, session)
         if isinstance(row, Unseen):
             raise UsageError(f"{who} has no record yet", mend="look at the register: optimind attendance")
@@ -71,7 +71,7 @@ def history(
     """List all that was ever decided and said of a record: by whom, when, and why."""
     settings = load_config(config)
     with open_ledger(ledger_url(settings, data), create=False) as ledger:
-        wanted = parse_day(day, "--date") or datetime.now(settings.zone()).date()
+        wanted = day_or_today(day, "--date", settings.zone())
         meant = find_record(settings, ledger, who, wanted, session)
         lines = ledger.audit.lines(record_id=meant.record_id)
     if as_document:
@@ -121,7 +121,7 @@ def headcount(
 ) -> None:
     """Compare the faces that were seen with the register and the roster, and say what explains the difference."""
     settings = load_config(config)
-    wanted = parse_day(day, "--date") or datetime.now(settings.zone()).date()
+    wanted = day_or_today(day, "--date", settings.zone())
     with open_ledger(ledger_url(settings, data), create=False) as ledger:
         counts = head_counts(settings, ledger, wanted, session)
     if as_document:

@@ -12,7 +12,7 @@ import typer
 from optimind.app.configured import ledger_url
 from optimind.app.rosters import keep_rosters, read_rosters
 from optimind.app.timetables import timetable_of
-from optimind.cli.dates import parse_day
+from optimind.cli.dates import day_or_today
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
 from optimind.config import Config, load_config
 from optimind.core.timetable import Meeting, Timetable
@@ -39,7 +39,7 @@ def show(
     """Show the sessions of the next days as they will be held: holidays, changes of the clocks and all."""
     settings = load_config(config)
     timetable = _timetable(settings)
-    first = parse_day(day, "--date") or datetime.now(settings.zone()).date()
+    first = day_or_today(day, "--date", settings.zone())
     held = [
         meeting
         for number in range(days)
@@ -69,7 +69,7 @@ def roster(
     """Read the rosters anew, say what has changed, and list who belongs to which class."""
     settings = load_config(config)
     _timetable(settings)
-    on = parse_day(day, "--date") or datetime.now(settings.zone()).date()
+    on = day_or_today(day, "--date", settings.zone())
     with open_ledger(ledger_url(settings, data)) as ledger:
         changes = keep_rosters(read_rosters(settings), ledger, on)
         members = [member for member in ledger.school.members(class_id) if _counts(member, on)]
