@@ -21,7 +21,7 @@ from optimind.errors import OptiMindError, UsageError
 from optimind.exports import replace_file
 from optimind.plugin_api import RecordRow
 from optimind.sealing import Purpose
-from optimind.storage import AuditLine, KeptPortrait, Ledger, SightingRow, Unseen, open_ledger
+from optimind.storage import CARRIED, AuditLine, KeptPortrait, Ledger, SightingRow, Unseen, open_ledger
 
 __all__ = ["headcount", "history", "show", "verify"]
 
@@ -155,6 +155,8 @@ def _print_evidence(row: RecordRow, sightings: list[SightingRow], portrait: Kept
     ]
     for each in sightings:
         what = {"in": "came in", "out": "went out"}.get(each.kind, f"until {_moment(each.last_seen_at, zone)}")
+        if each.sighting_id == CARRIED:
+            what = "still inside from the session before"
         doubt = f"; {each.suspicion}" if each.suspicion else ""
         lines.append(
             f"  {_moment(each.first_seen_at, zone)} {what}, camera {each.camera}, similarity {each.similarity:.2f}, "

@@ -53,12 +53,14 @@ class Rule(enum.StrEnum):
     TOO_LATE = "too_late"
     LEFT_EARLY = "left_early"
     NEVER_SEEN = "never_seen"
+    WENT_OUT = "went_out"
     EXCUSED = "excused"
     SUSPECTED = "suspected"
     NOT_ON_ROSTER = "not_on_roster"
     NOT_WATCHED = "not_watched"
     LATENESS_UNKNOWN = "lateness_unknown"
     CORRECTED = "corrected"
+    TAKEN_BACK = "taken_back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def presence(meeting: Meeting, evidence: Iterable[Evidence], now: datetime) -> l
     """When the person was in the room during ``meeting``, as far as is known at ``now``: apart, in order.
 
     Somebody who came in is there until they go out, else until the end. Somebody who goes out without having been seen
-    to come was there in that moment.
+    to come was there in that moment. Who goes out before the start has not been there yet.
     """
     spans: list[Span] = []
     moves: list[tuple[datetime, EvidenceKind]] = []
@@ -120,6 +122,8 @@ def _stays(meeting: Meeting, moves: list[tuple[datetime, EvidenceKind]], now: da
             continue
         if kind is EvidenceKind.IN:
             came_at = at if came_at is None else came_at
+        elif at <= meeting.starts_at:
+            came_at = None
         else:
             spans.append((at if came_at is None else came_at, at))
             came_at = None
@@ -142,15 +146,18 @@ def decide(
     ``is_member``: whether the person is on the class's roster that day. ``excuse`` is why they may be away, None where
     nobody excused them. ``watched`` is when cameras gave pictures of the room.
     """
-    spans = presence(meeting, evidence, now)
-    if not spans:
+    during = [each for each in evidence if meeting.overlaps(each.first_at, each.last_at)]
+    if not during:
         return _about_absent(meeting, is_member=is_member, excuse=excuse, watched=watched, now=now)
-    suspicion = first_suspicion(each for each in evidence if meeting.overlaps(each.first_at, each.last_at))
+    spans = presence(meeting, during, now)
+    suspicion = first_suspicion(during)
     if suspicion:
         return _of(spans, AttendanceStatus.NEEDS_REVIEW, Rule.SUSPECTED, f"the face may be a picture: {suspicion}")
     if not is_member:
         text = f"was seen, but is not on the roster of {meeting.class_id}"
         return _of(spans, AttendanceStatus.NEEDS_REVIEW, Rule.NOT_ON_ROSTER, text)
+    if not spans:
+        return _about_gone(meeting, excuse=excuse, watched=watched, now=now)
     return _about_present(meeting, spans, excuse=excuse, watched=watched, now=now)
 
 
@@ -168,9 +175,24 @@ def _about_absent(
         return Decision(status=AttendanceStatus.EXCUSED, rule=Rule.EXCUSED, reason=_excused(excuse))
     share = _share(watched, meeting.starts_at, meeting.decided_at)
     if share < LEAST_WATCHED:
-        text = f"was not seen, but only {share:.0%} of the time was watched: the camera was off or the run not started"
-        return Decision(status=AttendanceStatus.NEEDS_REVIEW, rule=Rule.NOT_WATCHED, reason=text)
+        return _not_watched("was not seen", share)
     return Decision(status=AttendanceStatus.ABSENT, rule=Rule.NEVER_SEEN, reason="was not seen")
+
+
+def _about_gone(meeting: Meeting, *, excuse: str | None, watched: Watched, now: datetime) -> Decision:
+    """About somebody who went out before the start, and of whom no more is known."""
+    text = "went out before the start and was not seen after it"
+    if excuse is not None:
+        return Decision(status=AttendanceStatus.EXCUSED, rule=Rule.EXCUSED, reason=f"{_excused(excuse)}; {text}")
+    share = _share(watched, meeting.starts_at, min(now, meeting.decided_at))
+    if share < LEAST_WATCHED:
+        return _not_watched(text, share)
+    return Decision(status=AttendanceStatus.ABSENT, rule=Rule.WENT_OUT, reason=text)
+
+
+def _not_watched(what: str, share: float) -> Decision:
+    text = f"{what}, but only {share:.0%} of the time was watched: the camera was off or the run not started"
+    return Decision(status=AttendanceStatus.NEEDS_REVIEW, rule=Rule.NOT_WATCHED, reason=text)
 
 
 def _about_present(
@@ -197,7 +219,9 @@ def _about_present(
         return _of(spans, AttendanceStatus.LEFT_EARLY, Rule.LEFT_EARLY, reason)
     if is_late:
         return _of(spans, AttendanceStatus.LATE, Rule.LATE, late_text)
-    return _of(spans, AttendanceStatus.PRESENT, Rule.ON_TIME, "was there in time")
+    is_over = now >= meeting.ends_at and left_at <= meeting.starts_at
+    text = "came before the start; was not seen after it" if is_over else "was there in time"
+    return _of(spans, AttendanceStatus.PRESENT, Rule.ON_TIME, text)
 
 
 def _left_early(meeting: Meeting, left_at: datetime, watched: Watched, now: datetime) -> bool:
@@ -213,8 +237,8 @@ def _of(spans: list[Span], status: AttendanceStatus, rule: Rule, reason: str) ->
         status=status,
         rule=rule,
         reason=reason,
-        arrived_at=spans[0][0],
-        left_at=spans[-1][1],
+        arrived_at=spans[0][0] if spans else None,  # none of a guest who went out before the start
+        left_at=spans[-1][1] if spans else None,
         seconds_present=seconds_seen(spans),
     )
 

@@ -19,6 +19,8 @@ __all__ = ["AttendanceRules", "CameraRole", "Holiday", "Meeting", "Timetable", "
 _DAY = timedelta(days=1)
 _DAYS_KEPT = 64
 _GLANCE = timedelta(seconds=0.5)
+_A_LOOK = timedelta(minutes=1)
+"""Before so long a time has passed no camera can have seen that somebody is not there."""
 
 
 class CameraRole(enum.StrEnum):
@@ -133,7 +135,7 @@ class Meeting:
     def decided_at(self) -> datetime:
         """When somebody who was not seen so far counts as absent."""
         limit = self.rules.absent_after
-        return self.ends_at if limit is None else min(self.ends_at, self.starts_at + limit)
+        return self.ends_at if limit is None else min(self.ends_at, self.starts_at + max(limit, _A_LOOK))
 
 
 def instant(day: date, wall: time, zone: tzinfo) -> datetime:

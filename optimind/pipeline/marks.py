@@ -27,6 +27,7 @@ class MarkWriter:
     """Puts each mark into the ledger at once; one that fails (disk full, database locked) is tried again.
 
     What waits is bounded: of each sighting and session, only the latest mark. ``on_new`` hears of each new record.
+    Marks of people who are only passing are dropped (:meth:`School.is_passing`).
     ``sealer`` encrypts the pictures that are kept.
     """
 
@@ -73,7 +74,8 @@ class MarkWriter:
         failures = 0
         for key, mark in list(self._waiting.items()):
             try:
-                row = self._ledger.record(mark, self._sinks)
+                # Who is in view when the next class's session opens is no guest of it.
+                row = None if self._ledger.school.is_passing(mark) else self._ledger.record(mark, self._sinks)
             except Exception as error:  # noqa: BLE001 - a mark that the ledger cannot take must not hold up the others
                 self._fail(error)
                 failures += 1
@@ -81,6 +83,8 @@ class MarkWriter:
                     break
                 continue
             del self._waiting[key]
+            if row is None:
+                continue
             self._keep_shot(row, mark)
             if row.record_id not in self._known:
                 self._known.add(row.record_id)

@@ -24,10 +24,10 @@ LOOK_BACK: Final = timedelta(days=1)
 
 
 def settle_all(ledger: Ledger, meetings: Sequence[Meeting], now: datetime, sinks: Sequence[str]) -> list[RecordRow]:
-    """Settle those of ``meetings`` about whose absent people something can be said; returns what has changed."""
+    """Settle those of ``meetings`` that have begun; returns what has changed."""
     changed = []
     for meeting in meetings:
-        if meeting.decided_at <= now:
+        if meeting.starts_at <= now:
             changed += ledger.settle(meeting, now, sinks)
     return changed
 

@@ -1,6 +1,7 @@
 """The ledger and the outbox, in SQLite or any other database that SQLAlchemy speaks."""
 
 from optimind.storage.audit import AuditLine, AuditReport
+from optimind.storage.carrying import CARRIED
 from optimind.storage.consents import Consent, NewConsent
 from optimind.storage.database import ledger_file
 from optimind.storage.dead_letter import DeadRow
@@ -13,6 +14,7 @@ from optimind.storage.searching import Search, Wanted
 from optimind.storage.visitors import VisitorStore
 
 __all__ = [
+    "CARRIED",
     "AuditLine",
     "AuditReport",
     "Consent",

@@ -7,13 +7,15 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from optimind.core.decisions import Rule
 from optimind.core.events import AttendanceStatus
 from optimind.core.registers import record_id
 from optimind.core.timetable import Meeting
 from optimind.plugin_api import RecordRow
 from optimind.storage.audit import Said, append
 from optimind.storage.deciding import decide_records
-from optimind.storage.recording import enter_session, finish, make_record, records_by_id
+from optimind.storage.new_records import make_record
+from optimind.storage.recording import enter_session, finish, records_by_id
 from optimind.storage.rows import as_row
 from optimind.storage.school_tables import StoredCorrection
 from optimind.storage.tables import Record
@@ -103,7 +105,7 @@ def withdraw(
     before = {key: as_row(record)}
     newest.withdrawn_at = now
     # What stays where nothing was ever seen of the person, and nobody else said anything.
-    record.status, record.rule, record.source = str(AttendanceStatus.NEEDS_REVIEW), "", "manual"
+    record.status, record.rule, record.source = str(AttendanceStatus.NEEDS_REVIEW), str(Rule.TAKEN_BACK), "manual"
     record.reason = "a correction was taken back, and nothing else is known"
     session.flush()
     detail = {"date": record.date.isoformat(), "session": record.session, "status": newest.status, "why": why}

@@ -14,18 +14,20 @@ from optimind.core.registers import record_id, session_id
 from optimind.core.timetable import Meeting
 from optimind.plugin_api import RecordRow
 from optimind.storage.audit import Said, append
+from optimind.storage.carrying import carry_into, carry_on
 from optimind.storage.chunks import chunks
 from optimind.storage.deciding import decide_records, meeting_of, on_roster
 from optimind.storage.evidence import EvidenceKeeper
+from optimind.storage.new_records import make_record, record_of
 from optimind.storage.outbox_entries import enter_in_outbox
 from optimind.storage.rows import as_row
 from optimind.storage.school_tables import StoredSession, WatchedMinute
 from optimind.storage.tables import Record
 from optimind.storage.text import storable
 
-__all__ = ["enter_session", "enter_sessions", "finish", "keep", "make_record", "records_by_id", "redecide", "settle"]
+__all__ = ["enter_session", "enter_sessions", "finish", "keep", "records_by_id", "redecide", "settle"]
 
-_CAMERA = "camera"
+_SEEN = "seen"
 _DECIDED = (
     "name",
     "status",
@@ -57,7 +59,7 @@ def keep(
     for mark in marks:
         key = keys[id(mark)]
         if key not in records:
-            records[key] = _record_of(key, mark, now)
+            records[key] = record_of(key, mark, now)
             session.add(records[key])
     # Evidence refers to its record, which must be there first.
     session.flush()
@@ -69,6 +71,13 @@ def keep(
             said[key] = mark.status
             records[key].name = storable(mark.sighting.name)
     evidence.write()
+    moved = {records[keys[id(mark)]].session_id for mark in marks if mark.kind != _SEEN and keys[id(mark)] in changed}
+    carried = carry_on(session, sorted(moved), now)
+    if carried:
+        changed |= carried
+        more = records_by_id(session, sorted(carried - records.keys()))
+        before |= _decided(more)
+        records |= more
     if changed:
         at = max((mark.at for mark in marks), default=now)
         decide_records(session, [records[key] for key in sorted(changed)], at, said)
@@ -76,7 +85,10 @@ def keep(
 
 
 def settle(session: Session, meeting: Meeting, now: datetime, sinks: Sequence[str], clock: datetime) -> list[RecordRow]:
-    """Decide about the whole class of ``meeting`` at ``now``; ``clock`` is this machine's time. Returns changes."""
+    """Decide about the whole class of ``meeting`` at ``now``; ``clock`` is this machine's time. Returns changes.
+
+    Nobody is called absent before the moment from which on they may be.
+    """
     known = session.get(StoredSession, session_id(meeting.date, meeting.session))
     if known is None and not _was_watched(session, meeting):
         return []
@@ -84,11 +96,12 @@ def settle(session: Session, meeting: Meeting, now: datetime, sinks: Sequence[st
     if stored.closed_at is not None:
         return []
     meeting = meeting_of(stored)
+    carry_into(session, stored, clock)
     mine = {
         record.record_id: record
         for record in session.scalars(select(Record).where(Record.session_id == stored.session_id))
     }
-    before = {key: as_row(record) for key, record in mine.items()}
+    before = _decided(mine)
     for person_id, name in on_roster(session, meeting.class_id, meeting.date).items():
         key = record_id(meeting.date, meeting.session, person_id)
         if key not in mine:
@@ -135,6 +148,11 @@ def finish(
     session.flush()
     enter_in_outbox(session, records, list(dict.fromkeys(sinks)), now)
     return rows
+
+
+def _decided(records: Mapping[str, Record]) -> dict[str, RecordRow]:
+    """What those of ``records`` say about which something was decided before."""
+    return {key: as_row(record) for key, record in records.items() if record.version}
 
 
 def _write_alike(record: Record) -> None:
@@ -191,62 +209,6 @@ def enter_session(session: Session, meeting: Meeting) -> StoredSession:
             if getattr(stored, name) != value:
                 setattr(stored, name, value)
     return stored
-
-
-def make_record(meeting: Meeting, person_id: str, name: str, now: datetime) -> Record:
-    """A record of ``meeting`` of somebody of whom nothing was seen; not in the database yet."""
-    return Record(
-        record_id=record_id(meeting.date, meeting.session, person_id),
-        date=meeting.date,
-        session=storable(meeting.session),
-        person_id=storable(person_id),
-        name=storable(name),
-        status=str(AttendanceStatus.NEEDS_REVIEW),
-        first_seen_at=None,
-        last_seen_at=None,
-        seconds_seen=0.0,
-        camera="",
-        similarity=None,
-        margin=None,
-        source="",
-        version=0,
-        created_at=now,
-        updated_at=now,
-        session_id=session_id(meeting.date, meeting.session),
-        class_id=storable(meeting.class_id),
-        starts_at=meeting.starts_at,
-        rule="",
-        reason="",
-        embedder="",
-    )
-
-
-def _record_of(key: str, mark: AttendanceMarked, now: datetime) -> Record:
-    sighting, meeting = mark.sighting, mark.meeting
-    return Record(
-        record_id=key,
-        date=mark.date,
-        session=storable(mark.session),
-        person_id=storable(sighting.person_id),
-        name=storable(sighting.name),
-        status=str(mark.status),
-        first_seen_at=sighting.first_seen_at,
-        last_seen_at=sighting.last_seen_at,
-        seconds_seen=0.0,
-        camera=storable(sighting.camera),
-        similarity=sighting.similarity,
-        margin=sighting.margin,
-        source=_CAMERA,
-        version=0,
-        created_at=now,
-        updated_at=now,
-        session_id="" if meeting is None else session_id(meeting.date, meeting.session),
-        class_id="" if meeting is None else storable(meeting.class_id),
-        starts_at=None if meeting is None else meeting.starts_at,
-        rule="",
-        reason="",
-        embedder="",
-    )
 
 
 def _decision_of(old: RecordRow | None, new: RecordRow) -> list[Said]:

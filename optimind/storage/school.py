@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from sqlalchemy import Select, delete, func, select
 from sqlalchemy.orm import Session
 
+from optimind.core.events import AttendanceMarked
 from optimind.core.timetable import Meeting
 from optimind.storage.audit import Said, append
 from optimind.storage.database import Database
@@ -116,6 +117,15 @@ class School:
         """Return the names of those on the roster of ``class_id`` on ``day``, by person id."""
         with self._database.reading() as session:
             return on_roster(session, storable(class_id), day)
+
+    def is_passing(self, mark: AttendanceMarked) -> bool:
+        """Whether ``mark`` is of somebody of another class who was still in the room, or left it, before the start."""
+        meeting, sighting = mark.meeting, mark.sighting
+        until = sighting.last_seen_at if mark.kind == "seen" else sighting.first_seen_at
+        if meeting is None or mark.kind == "in" or until > meeting.starts_at:
+            return False
+        roster = self.roster(meeting.class_id, meeting.date)
+        return bool(roster) and storable(sighting.person_id) not in roster
 
     def members(self, class_id: str | None = None) -> list[Member]:
         """Return everybody who is or was on a roster (None: of any class), by class, name and person."""

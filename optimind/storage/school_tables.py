@@ -32,7 +32,10 @@ class StoredSession(Base):
     """
 
     __tablename__ = "sessions"
-    __table_args__ = (Index("ix_sessions_open", "closed_at", "ends_at"),)
+    __table_args__ = (
+        Index("ix_sessions_open", "closed_at", "ends_at"),
+        Index("ix_sessions_room", "room", "ends_at"),
+    )
 
     session_id: Mapped[str] = mapped_column(String(40), primary_key=True)
     date: Mapped[date]

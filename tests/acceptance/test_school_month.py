@@ -82,7 +82,7 @@ def test_a_month_of_a_school(tmp_path: Path) -> None:
     # Every status and every rule comes up often enough to be compared.
     statuses, rules = Counter(status for status, _ in wanted.values()), Counter(rule for _, rule in wanted.values())
     assert min(statuses[str(status)] for status in AttendanceStatus) > 100
-    assert min(rules[str(rule)] for rule in Rule if rule is not Rule.SEEN) > 50
+    assert min(rules[str(rule)] for rule in Rule if rule is not Rule.SEEN) > 10
 
 
 @pytest.mark.parametrize("seed", range(5))

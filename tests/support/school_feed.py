@@ -143,6 +143,7 @@ class Feed:
 
     def _keep(self, ledger: Ledger, glimpses: Sequence[Glimpse]) -> None:
         marks = [mark for glimpse in glimpses for mark in self._marks_of(glimpse)]
+        marks = [mark for mark in marks if not ledger.school.is_passing(mark)]
         self.marks += len(marks)
         ledger.record_many(marks, self._sinks)
 

@@ -18,6 +18,7 @@ _SLOTS = [
     (time(11, 25), time(12, 10)),
     (time(13, 0), time(14, 30)),
 ]
+_IN_A_ROW = [(time(15, 0), time(15, 45)), (time(15, 45), time(16, 30)), (time(16, 40), time(17, 10))]
 _RULES = [
     # opens_before, late_after, absent_after, leave_early: seconds
     (900, 300, None, None),
@@ -28,6 +29,7 @@ _RULES = [
     (0, 120, None, 600),
     (3600, None, None, None),
     (900, 300, 86400, 120),
+    (900, 0, 0, None),
 ]
 _SUSPICION = "it does not move"
 _STATUSES = ("present", "late", "left_early", "absent", "excused", "needs_review")
@@ -73,6 +75,9 @@ def _lessons(classes: int, a_day: int) -> list[Lesson]:
             start, end = _SLOTS[(2 * slot + number % 2) % len(_SLOTS)]
             days = (0, 1, 2, 3, 4) if slot < 2 else (0, 3)
             lessons.append(Lesson(name, f"lesson {slot}", room, days, start, end, *rules))
+        if number % 10 == 4:  # twice in a row, behind a door: whoever stays seated goes through it in neither
+            for part, (start, end) in enumerate(_IN_A_ROW, 1):
+                lessons.append(Lesson(name, f"double {part}", room, (1,), start, end, *rules))
     return lessons
 
 
@@ -195,12 +200,16 @@ def _see(world: World, rng: random.Random, meeting: Held, person: str, stay: tup
 def _go(world: World, rng: random.Random, meeting: Held, person: str, stay: tuple[int, int]) -> None:
     """In at the beginning, out at the end, and perhaps out and in again between; a crossing may be missed."""
     begin, end = stay
+    if rng.random() < 0.04:  # looked in, and went again
+        end = rng.randint(begin, max(begin, meeting.starts))
     moments: list[tuple[int, Literal["in", "out"]]] = [(begin, "in"), (end, "out")]
     if rng.random() < 0.2:
         out, back = sorted(rng.randint(begin, end) for _ in range(2))
         moments += [(out, "out"), (back, "in")]
+    part = meeting.lesson.name.removeprefix("double ")
+    missed = {"in": 0.5 if part in "23" else 0.08, "out": 0.5 if part in "12" else 0.08}
     for number, (moment, kind) in enumerate(moments):
-        if rng.random() < 0.08:
+        if rng.random() < missed[kind]:
             continue
         name = f"{meeting.lesson.session}/{meeting.day}/{person}/door{number}"
         suspicion = _SUSPICION if rng.random() < 0.003 else ""
@@ -209,10 +218,10 @@ def _go(world: World, rng: random.Random, meeting: Held, person: str, stay: tupl
 
 def _correct(world: World, rng: random.Random) -> None:
     for meeting in held(world):
-        if rng.random() > 0.3:
+        if rng.random() > 0.4:
             continue
         people = [each.person for each in world.members if each.class_id == meeting.lesson.class_id]
-        person = rng.choice(people) if people else "p0001"
+        person = rng.choice(people) if people and rng.random() < 0.7 else rng.choice(world.members).person
         for _ in range(rng.choice([1, 1, 2])):
             status = rng.choice(_STATUSES)
             world.said.append(Said(meeting.day, meeting.lesson.session, person, status))

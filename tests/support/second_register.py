@@ -202,13 +202,79 @@ def cells(world: World) -> dict[Cell, tuple[str, str]]:
     for each_said in world.said:
         said[each_said.day, each_said.session][each_said.person].append(each_said)
     found = {}
+    moves: dict[str, list[tuple[Held, Glimpse]]] = defaultdict(list)
     for meeting in held(world):
+        room = meeting.lesson.room
         sayings = said.get((meeting.day, meeting.lesson.session), {})
-        for person, cell in _meeting(
-            world, meeting, _near(glimpses[meeting.lesson.room], meeting), minutes[meeting.lesson.room], sayings
-        ).items():
+        near = _without_passers(world, meeting, _near(glimpses[room], meeting))
+        if not _was_held(meeting, near, minutes[room], sayings):
+            continue
+        for last in _seated(world, meeting, moves[room]):
+            near[last.person].append(Glimpse(room, last.person, "", meeting.opens, meeting.opens, "in", last.suspicion))
+        for person, cell in _meeting(world, meeting, near, minutes[room], sayings).items():
             found[meeting.day, meeting.lesson.session, person] = cell
+        moves[room] += [
+            (meeting, each)
+            for mine in near.values()
+            for each in mine
+            if each.kind != "seen" and meeting.opens <= each.first < meeting.ends
+        ]
     return found
+
+
+def _members(world: World, meeting: Held) -> set[str]:
+    return {
+        each.person
+        for each in world.members
+        if each.class_id == meeting.lesson.class_id
+        and each.first <= meeting.day
+        and (each.last is None or meeting.day <= each.last)
+    }
+
+
+def _without_passers(world: World, meeting: Held, near: dict[str, list[Glimpse]]) -> dict[str, list[Glimpse]]:
+    """Whoever is not of the class and was seen, or left, before the start only, has not been there."""
+    members = _members(world, meeting)
+    found: dict[str, list[Glimpse]] = defaultdict(list)
+    for person, glimpses in near.items():
+        until: dict[str, int] = {}
+        for each in glimpses:
+            until[each.sighting] = max(until.get(each.sighting, 0), each.last)
+        for each in glimpses:
+            passes = each.kind != "in" and until[each.sighting] <= meeting.starts
+            if not members or person in members or not passes:
+                found[person].append(each)
+    return found
+
+
+def _was_held(
+    meeting: Held, near: dict[str, list[Glimpse]], minutes: dict[int, int], said: dict[str, list[Said]]
+) -> bool:
+    """Whether anybody knows: a camera watched it, somebody was seen in it, or somebody said something of it."""
+    there = any(_places(meeting, each).any() for glimpses in near.values() for each in glimpses)
+    return bool(said) or there or bool(_watched(meeting, minutes)[meeting.starts - meeting.opens :].any())
+
+
+def _seated(world: World, meeting: Held, moves: Sequence[tuple[Held, Glimpse]]) -> list[Glimpse]:
+    """The last coming, followed by no going, of whoever was inside when the room became this lesson's."""
+    members = _members(world, meeting)
+    last: dict[str, tuple[Held, Glimpse]] = {}
+    for other, each in moves:
+        if not meeting.opens <= other.ends <= meeting.starts:
+            continue
+        known = last.get(each.person)
+        if known is None or _order(meeting, other, each) >= _order(meeting, *known):
+            last[each.person] = (other, each)
+    return [
+        each
+        for other, each in last.values()
+        if each.kind == "in"
+        and (each.person in members if members else other.lesson.class_id == meeting.lesson.class_id)
+    ]
+
+
+def _order(meeting: Held, other: Held, each: Glimpse) -> tuple[int, bool, bool]:
+    return each.first, each.kind == "in", other.lesson.class_id == meeting.lesson.class_id
 
 
 def _near(glimpses: Sequence[Glimpse], meeting: Held) -> dict[str, list[Glimpse]]:
@@ -229,17 +295,12 @@ def _meeting(
     said: dict[str, list[Said]],
 ) -> dict[str, tuple[str, str]]:
     watched = _watched(meeting, minutes)
-    there = {person: _there(meeting, mine) for person, mine in glimpses.items()}
-    there = {person: places for person, places in there.items() if places.any()}
-    if not watched[meeting.starts - meeting.opens :].any() and not there and not said:
-        return {}  # nobody knows whether it was held
-    members = {
-        each.person
-        for each in world.members
-        if each.class_id == meeting.lesson.class_id
-        and each.first <= meeting.day
-        and (each.last is None or meeting.day <= each.last)
+    there = {
+        person: _there(meeting, mine)
+        for person, mine in glimpses.items()
+        if any(_places(meeting, each).any() for each in mine)
     }
+    members = _members(world, meeting)
     excused = {
         each.person
         for each in world.away
@@ -264,7 +325,7 @@ def _meeting(
             cell = _of_unseen(meeting, watched, belongs, person in excused)
         if person in said:
             # Of somebody of whom nothing is known but what was taken back, that stays to be looked at.
-            cell = cell or ("needs_review", "")
+            cell = cell or ("needs_review", "taken_back")
             counting = [each for each in said[person] if not each.is_withdrawn]
             if counting:
                 cell = (counting[-1].status, "corrected")
@@ -292,12 +353,13 @@ def _places(meeting: Held, glimpse: Glimpse) -> Flags:
 
 
 def _there(meeting: Held, glimpses: Sequence[Glimpse]) -> Flags:
-    places = np.zeros(2 * (meeting.ends - meeting.opens), bool)
+    seen = np.zeros(2 * (meeting.ends - meeting.opens), bool)
+    passing = seen.copy()
     moves = np.zeros(meeting.ends - meeting.opens, np.int8)
     for glimpse in glimpses:
         if glimpse.kind != "seen" and not meeting.opens <= glimpse.first < meeting.ends:
             continue
-        places |= _places(meeting, glimpse)
+        (seen if glimpse.kind == "seen" else passing)[:] |= _places(meeting, glimpse)
         if glimpse.kind == "in":
             moves[glimpse.first - meeting.opens] = 2
         elif glimpse.kind == "out":
@@ -305,7 +367,11 @@ def _there(meeting: Held, glimpses: Sequence[Glimpse]) -> Flags:
     # In each second the last move tells whether they are inside.
     newest = np.maximum.accumulate(np.where(moves > 0, np.arange(len(moves)), 0))
     inside: Flags = np.repeat(moves[newest] == 2, 2)
-    return places | inside
+    passing |= inside
+    until = meeting.starts - meeting.opens
+    if not inside[2 * until]:  # whoever came through the door went again before it began
+        passing[: 2 * until + 1] = False
+    return seen | passing
 
 
 def _of_unseen(meeting: Held, watched: Flags, belongs: bool, is_excused: bool) -> tuple[str, str] | None:
@@ -314,19 +380,22 @@ def _of_unseen(meeting: Held, watched: Flags, belongs: bool, is_excused: bool) -
     if is_excused:
         return ("excused", "excused")
     limit = meeting.lesson.absent_after
-    decided = meeting.ends if limit is None else min(meeting.ends, meeting.starts + limit)
+    decided = meeting.ends if limit is None else min(meeting.ends, meeting.starts + max(limit, 60))
     if _too_little(watched[meeting.starts - meeting.opens : decided - meeting.opens]):
         return ("needs_review", "not_watched")
     return ("absent", "never_seen")
 
 
-def _of_seen(
+def _of_seen(  # noqa: PLR0911 - one return a rule, as in words
     meeting: Held, places: Flags, watched: Flags, *, belongs: bool, is_excused: bool, is_suspected: bool
 ) -> tuple[str, str]:
     if is_suspected:
         return ("needs_review", "suspected")
     if not belongs:
         return ("needs_review", "not_on_roster")
+    if not places.any():
+        cell = _of_unseen(meeting, watched, belongs, is_excused)
+        return ("absent", "went_out") if cell is None or cell[1] == "never_seen" else cell
     filled = np.flatnonzero(places)
     arrived = meeting.opens + int(filled[0]) // 2
     left = meeting.opens + (int(filled[-1]) + 1) // 2

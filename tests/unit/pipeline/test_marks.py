@@ -25,11 +25,19 @@ def mark(seconds: float = 1.0, *, person: str = "anna") -> AttendanceMarked:
 
 @dataclass
 class Disk:
-    """Stands in for the ledger at its one method that the writer calls; full when told so."""
+    """Stands in for the ledger where the writer asks it; full when told so, and ``passing`` are people of elsewhere."""
 
     full: bool = False
     kept: list[AttendanceMarked] = field(default_factory=list)
     attempts: int = 0
+    passing: set[str] = field(default_factory=set)
+
+    @property
+    def school(self) -> Disk:
+        return self
+
+    def is_passing(self, subject: AttendanceMarked) -> bool:
+        return subject.sighting.person_id in self.passing
 
     def record(self, subject: AttendanceMarked, sinks: Sequence[str]) -> RecordRow:
         self.attempts += 1
@@ -66,7 +74,7 @@ class Setup:
 def setup() -> Setup:
     disk, announced, now = Disk(), [], [0.0]
     writer = MarkWriter(
-        disk,  # type: ignore[arg-type]  # the ledger's one method that is called
+        disk,  # type: ignore[arg-type]  # what of the ledger is asked
         ["sheets"],
         lambda row: announced.append(row.person_id),
         monotonic=lambda: now[0],
@@ -80,6 +88,17 @@ def test_a_mark_is_written_at_once_and_a_new_record_is_announced_once(setup: Set
     assert len(setup.disk.kept) == 3
     assert setup.announced == ["anna"]
     assert setup.writer.unsaved == []
+
+
+def test_who_is_only_passing_is_not_written(setup: Setup) -> None:
+    setup.disk.passing.add("ben")
+    for person in ("ben", "anna"):
+        setup.writer.write(mark(person=person))
+    assert ([each.sighting.person_id for each in setup.disk.kept], setup.announced) == (["anna"], ["anna"])
+    assert setup.writer.unsaved == []
+    setup.disk.passing.clear()  # they stayed until it began
+    setup.writer.write(mark(person="ben"))
+    assert setup.announced == ["anna", "ben"]
 
 
 def test_a_full_disk_keeps_the_latest_of_each_sighting_and_loses_none(

@@ -75,7 +75,7 @@ def test_of_a_guest_who_was_not_seen_nothing_is_known_when_it_is_taken_back(ledg
     (row,) = ledger.correct([said("9", PRESENT)], unseen=[unseen("9")])
     withdrawn = ledger.withdraw(row.record_id, actor="Ms Lang")
     assert withdrawn is not None
-    assert (withdrawn.status, withdrawn.rule) == ("needs_review", "")
+    assert (withdrawn.status, withdrawn.rule) == ("needs_review", "taken_back")
     assert "nothing else is known" in withdrawn.reason
     ledger.record(mark("9", 0, 45))
     assert statuses(ledger)["9"] == ("needs_review", "not_on_roster")

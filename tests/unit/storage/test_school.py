@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -63,6 +64,28 @@ def test_a_person_in_several_classes(ledger: Ledger) -> None:
         ("choir", "1"),
         ("choir", "2"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("person", "minutes", "kind", "is_passing"),
+    [
+        ("9", (-10, -2), "seen", True),
+        ("9", (-10, 0), "seen", True),
+        ("9", (-10, 0.1), "seen", False),  # they stayed: a guest
+        ("9", (-1, 30), "out", True),  # they left, whatever else the camera saw of them
+        ("9", (1, 1), "out", False),
+        ("9", (-5, -5), "in", False),
+        ("1", (-10, -2), "seen", False),
+    ],
+)
+def test_who_is_of_another_class_and_goes_before_the_start_is_only_passing(
+    ledger: Ledger, person: str, minutes: tuple[float, float], kind: Literal["seen", "in", "out"], is_passing: bool
+) -> None:
+    subject = replace(mark(person, *minutes), kind=kind)
+    assert not ledger.school.is_passing(subject)  # of a class without a roster is whoever comes
+    ledger.school.set_roster("7b", entries({"1": "Ana"}), DAY)
+    assert ledger.school.is_passing(subject) is is_passing
+    assert not ledger.school.is_passing(replace(subject, meeting=None))
 
 
 # -- excuses -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,70 @@
+"""Records as they begin: of whom nothing is decided yet."""
+
+from datetime import datetime
+
+from optimind.core.events import AttendanceMarked, AttendanceStatus
+from optimind.core.registers import record_id, session_id
+from optimind.core.timetable import Meeting
+from optimind.storage.tables import Record
+from optimind.storage.text import storable
+
+__all__ = ["make_record", "record_of"]
+
+_CAMERA = "camera"
+
+
+def make_record(meeting: Meeting, person_id: str, name: str, now: datetime) -> Record:
+    """A record of ``meeting`` of somebody of whom nothing was seen; not in the database yet."""
+    return Record(
+        record_id=record_id(meeting.date, meeting.session, person_id),
+        date=meeting.date,
+        session=storable(meeting.session),
+        person_id=storable(person_id),
+        name=storable(name),
+        status=str(AttendanceStatus.NEEDS_REVIEW),
+        first_seen_at=None,
+        last_seen_at=None,
+        seconds_seen=0.0,
+        camera="",
+        similarity=None,
+        margin=None,
+        source="",
+        version=0,
+        created_at=now,
+        updated_at=now,
+        session_id=session_id(meeting.date, meeting.session),
+        class_id=storable(meeting.class_id),
+        starts_at=meeting.starts_at,
+        rule="",
+        reason="",
+        embedder="",
+    )
+
+
+def record_of(key: str, mark: AttendanceMarked, now: datetime) -> Record:
+    """The record with the id ``key`` that ``mark`` is the first to tell of; not in the database yet."""
+    sighting, meeting = mark.sighting, mark.meeting
+    return Record(
+        record_id=key,
+        date=mark.date,
+        session=storable(mark.session),
+        person_id=storable(sighting.person_id),
+        name=storable(sighting.name),
+        status=str(mark.status),
+        first_seen_at=sighting.first_seen_at,
+        last_seen_at=sighting.last_seen_at,
+        seconds_seen=0.0,
+        camera=storable(sighting.camera),
+        similarity=sighting.similarity,
+        margin=sighting.margin,
+        source=_CAMERA,
+        version=0,
+        created_at=now,
+        updated_at=now,
+        session_id="" if meeting is None else session_id(meeting.date, meeting.session),
+        class_id="" if meeting is None else storable(meeting.class_id),
+        starts_at=None if meeting is None else meeting.starts_at,
+        rule="",
+        reason="",
+        embedder="",
+    )
