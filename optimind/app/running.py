@@ -20,11 +20,12 @@ from optimind.app.housekeeping import housekeeping
 from optimind.app.presentation import configured_check
 from optimind.app.register_keeping import RegisterKeeper
 from optimind.app.sinks import enabled_sinks
-from optimind.app.timetables import roles_of, rooms_of, timetable_of
+from optimind.app.timetables import roles_of, rooms_of, timetable_of, warn_of_empty_rooms
 from optimind.app.visitors import visitor_keeper
 from optimind.config import Config
 from optimind.core.calibration import Calibration
 from optimind.core.identification import IdentificationLimits, Identifier
+from optimind.core.timetable import Timetable
 from optimind.core.types import Gallery
 from optimind.discovery import Catalogue, discover
 from optimind.engines import engine_for_gallery
@@ -103,7 +104,7 @@ def run(
     cameras = cameras_of(config, options.sources)
     sources = [source_from(catalogue, camera.id, camera.spec) for camera in cameras]
     plugins, sinks = _plugins(config, catalogue), enabled_sinks(config, catalogue)
-    timetable = timetable_of(config, rooms_of(cameras))
+    timetable = _timetable(config, options, cameras)
     check = configured_check(config, catalogue)
     engine = engine_for_gallery(config, gallery)
     detector, embedder = engine()
@@ -204,6 +205,13 @@ def run(
             no_such_source=all(isinstance(feed.capture.error, SourceNotFound) for feed in feeds),
             no_picture=not stop.is_set() and all(feed.capture.counts.read == 0 for feed in feeds),
         )
+
+
+def _timetable(config: Config, options: RunOptions, cameras: Sequence[Camera]) -> Timetable:
+    timetable = timetable_of(config, rooms_of(cameras))
+    if options.session is None:
+        warn_of_empty_rooms(timetable)
+    return timetable
 
 
 def _keep(event: Event, writer: MarkWriter) -> None:

@@ -14,7 +14,7 @@ from optimind.pipeline.settling import settle_all
 from optimind.plugin_api import RecordRow
 from optimind.storage import Ledger
 
-__all__ = ["classes_of", "roles_of", "rooms_of", "settle", "timetable_of"]
+__all__ = ["classes_of", "roles_of", "rooms_of", "settle", "timetable_of", "warn_of_empty_rooms"]
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,21 @@ def timetable_of(config: Config, rooms: Mapping[str, str] | None = None) -> Time
     if config.timetable is None:
         return Timetable(zone=config.zone(), rooms=rooms)
     return config.timetable.timetable(config.zone(), rooms)
+
+
+def warn_of_empty_rooms(timetable: Timetable) -> None:
+    """Say of which cameras nothing would be entered: in their rooms the timetable holds no session."""
+    held_in = {session.room for session in timetable.sessions}
+    for camera, room in timetable.rooms.items() if held_in else ():
+        if room not in held_in:
+            log.warning(
+                "camera %s is in room %s, in which the timetable holds no session: whom it sees is entered only while "
+                "a session that was started by hand goes on there; mend: give it a room: under cameras: (rooms with "
+                "sessions: %s), or run with --session NAME",
+                camera,
+                room,
+                ", ".join(sorted(held_in)),
+            )
 
 
 def classes_of(config: Config) -> list[str]:
