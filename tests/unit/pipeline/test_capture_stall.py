@@ -101,6 +101,7 @@ def test_a_camera_that_hangs_in_its_source_is_noticed_and_told_once(caplog: pyte
         source.close()  # the read ends, the camera is connected again
         wait_until(lambda: capture.counts.read == 2, "the second picture")
         wait_until(lambda: capture.state == "stalled", "the second hang")
+        wait_until(lambda: len(caplog.records) == 4, "what is told of it, which comes a moment after")
         capture.stop()
     assert capture.state == "stalled", "what was the matter at the end stays to be seen"
     assert [record.getMessage() for record in caplog.records] == [
