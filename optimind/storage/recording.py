@@ -96,7 +96,8 @@ def settle(session: Session, meeting: Meeting, now: datetime, sinks: Sequence[st
     if stored.closed_at is not None:
         return []
     meeting = meeting_of(stored)
-    carry_into(session, stored, clock)
+    if not carry_into(session, stored, clock) and now < meeting.decided_at:
+        return []  # what each mark says was decided when it came
     mine = {
         record.record_id: record
         for record in session.scalars(select(Record).where(Record.session_id == stored.session_id))
