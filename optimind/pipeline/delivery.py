@@ -303,6 +303,4 @@ def _words(error: Exception) -> str:
 
 def _did_nothing(error: Exception) -> bool:
     """Whether the sink said that it did nothing, so that nothing of this delivery can come about later."""
-    return isinstance(error, DeliveryRefused) or (
-        isinstance(error, DeliveryDelayed) and error.retry_after_s is not None
-    )
+    return isinstance(error, DeliveryRefused) or (isinstance(error, DeliveryDelayed) and error.did_nothing)

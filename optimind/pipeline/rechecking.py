@@ -65,7 +65,9 @@ class Recheck:
             outbox.confirm(name, [(row.row.record_id, row.version) for row in rows if row.row.record_id not in again])
             if again:
                 log.info("sink %s: %d rows are sent once more (%d were not found)", name, len(again), len(lacking))
+                # In this order, so that a kill between the two loses neither.
                 self._ledger.outbox.redeliver(name, sorted(again))
+                outbox.had_its_time(name, sorted(again))
         if not outbox.due(name, datetime.now(UTC) + timedelta(seconds=self._sink.recheck_s), 1):
             self._next = None
 

@@ -169,11 +169,14 @@ class SheetsApi:
         status = error.response.status_code
         details = error.error if isinstance(error.error, dict) else {}
         said = f"{status}: {_brief(str(details.get('message', '')))}"
-        if status in {408, 429} or status >= 500 or details.get("status") == "RESOURCE_EXHAUSTED":
+        is_over_quota = status == 429 or details.get("status") == "RESOURCE_EXHAUSTED"
+        if is_over_quota or status == 408 or status >= 500:
             raise DeliveryDelayed(
                 f"Google Sheets is busy or over quota ({said})",
                 mend="the rows wait and are sent later",
                 retry_after_s=_retry_after_s(error.response.headers.get("Retry-After")),
+                # Of any other answer like these nobody knows what was done before it.
+                did_nothing=is_over_quota,
             ) from error
         where = f"the spreadsheet {self.spreadsheet}"
         if status == 403 and "SERVICE_DISABLED" in json.dumps(details):

@@ -106,7 +106,10 @@ class Outbox:
         )
 
     def redeliver(self, sink: str, record_ids: Sequence[str]) -> None:
-        """Make these records pending again: ``sink`` had them and has lost them. Unknown ids are left alone."""
+        """Make these records pending again: ``sink`` had them and has lost them. Unknown ids are left alone.
+
+        What an earlier delivery may still do to them stays noted.
+        """
         self._update(sink, record_ids, **self._lost())
 
     def redeliver_all(self, sink: str, since: datetime) -> int:
@@ -123,7 +126,6 @@ class Outbox:
         return {
             "delivered_version": 0,
             "confirmed_version": 0,
-            "doubt": 0,
             "pending_since": now,
             "next_attempt_at": now,
         }

@@ -62,6 +62,13 @@ class SecondLook:
                 change = mine.where(OutboxEntry.doubt == _TRIED).values(doubt=0)
                 session.execute(change.execution_options(synchronize_session=False))
 
+    def had_its_time(self, sink: str, record_ids: Sequence[str]) -> None:
+        """Note that no earlier delivery of these records comes about any more, as they were looked at."""
+        with self._database.writing() as session:
+            for ids in chunks(record_ids):
+                mine = update(OutboxEntry).where(OutboxEntry.sink == sink, OutboxEntry.record_id.in_(ids))
+                session.execute(mine.values(doubt=0).execution_options(synchronize_session=False))
+
     def in_doubt(self, sink: str, record_ids: Sequence[str]) -> set[str]:
         """Return which of these records an earlier delivery may still come over."""
         found: set[str] = set()

@@ -60,6 +60,7 @@ def test_trouble_means_later_and_then_all_is_there_once(
         with pytest.raises(DeliveryDelayed) as caught:
             sink.deliver(rows("b", "c"))
         assert caught.value.retry_after_s == retry_after_s
+        assert caught.value.did_nothing == (fault.status in {403, 429})
         assert caught.value.mend
     server.faults.clear()
     sink.deliver(rows("b", "c"))

@@ -519,7 +519,7 @@ def test_a_delivery_whose_end_nobody_knows_is_made_once_more(
 
 def test_a_delivery_that_did_nothing_is_not(ledger: Ledger, start: Callable[..., DeliveryWorker]) -> None:
     sink = Forgetful()
-    sink.failures = [DeliveryDelayed("quota", retry_after_s=0.01), DeliveryRefused("no access")]
+    sink.failures = [DeliveryDelayed("quota", retry_after_s=0.01, did_nothing=True), DeliveryRefused("no access")]
     ledger.record(make_mark("1"), ["memory"])
     worker = start(sink)
     until(lambda: len(sink.deliveries) == 1)
