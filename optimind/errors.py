@@ -138,7 +138,7 @@ class DeliveryDelayed(DeliveryError):
     """The sink is down, busy or over quota; ``retry_after_s`` is its own wish in seconds, if any.
 
     ``missing`` names records that it was given earlier and has lost (``record_id``): they are delivered again as well.
-    ``did_nothing``: it is certain that no part of the delivery will still come about later.
+    ``is_over``: no part of the delivery comes about later, as may be where a server gave no answer.
     """
 
     def __init__(
@@ -148,12 +148,12 @@ class DeliveryDelayed(DeliveryError):
         mend: str = "",
         retry_after_s: float | None = None,
         missing: tuple[str, ...] = (),
-        did_nothing: bool = False,
+        is_over: bool = False,
     ) -> None:
         super().__init__(message, mend=mend)
         self.retry_after_s = retry_after_s
         self.missing = missing
-        self.did_nothing = did_nothing
+        self.is_over = is_over
 
 
 class DeliveryRefused(DeliveryError):

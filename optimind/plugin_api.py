@@ -472,9 +472,16 @@ class Sink(Protocol):
         """
         ...
 
-    def lacking(self, rows: Sequence[RecordRow]) -> Collection[str]:  # noqa: ARG002 - for those who can
-        """Say which of ``rows``, by ``record_id``, are not there just once and whole. Raises like :meth:`deliver`."""
+    def lacking(self, rows: Sequence[RecordRow], earlier: Sequence[RecordRow]) -> Collection[str]:  # noqa: ARG002 - for those who can
+        """Say which of ``rows``, by ``record_id``, are not there just once and whole. Raises like :meth:`deliver`.
+
+        And which of those ``earlier``, which were found before: where none of them is there, nothing is any more.
+        """
         return ()
+
+    def may_come_late(self, seconds: float) -> None:  # noqa: ARG002 - for those who can
+        """A delivery whose end nobody knows may still come about for so long: meanwhile move nothing that is there."""
+        return
 
     def interrupt(self) -> None:
         """The run ends: whatever still waits should give up, as :class:`DeliveryDelayed`. Called by another thread."""

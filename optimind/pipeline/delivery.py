@@ -227,8 +227,10 @@ class DeliveryWorker:
             if error.retry_after_s is None and self._failures_in_a_row > 1 and len(ids) > _SMALLEST:
                 # Perhaps so many rows take longer than anybody waits for the answer.
                 self._size.halve(len(ids))
-        if self._recheck.is_wanted and _did_nothing(error):
-            outbox.second_look.did_nothing(self.sink.name, ids)
+        if self._recheck.is_wanted and _is_over(error):
+            outbox.second_look.is_over(self.sink.name, ids)
+        elif self._recheck.is_wanted:
+            self._recheck.warn()
         if isinstance(error, DeliveryDelayed) or (isinstance(error, DeliveryRefused) and not error.perhaps_rows):
             outbox.delayed(self.sink.name, ids, str(error), datetime.now(UTC) + timedelta(seconds=pause_s))
             return pause_s
@@ -301,6 +303,6 @@ def _words(error: Exception) -> str:
     return str(error) if isinstance(error, OptiMindError) else f"unexpected {type(error).__name__}: {error}"
 
 
-def _did_nothing(error: Exception) -> bool:
-    """Whether the sink said that it did nothing, so that nothing of this delivery can come about later."""
-    return isinstance(error, DeliveryRefused) or (isinstance(error, DeliveryDelayed) and error.did_nothing)
+def _is_over(error: Exception) -> bool:
+    """Whether the sink said that nothing of this delivery can come about later."""
+    return isinstance(error, DeliveryRefused) or (isinstance(error, DeliveryDelayed) and error.is_over)

@@ -37,6 +37,11 @@ class Recheck:
         """Whether the sink is looked at at all."""
         return self._sink.recheck_s is not None
 
+    def warn(self) -> None:
+        """A delivery ended nobody knows how."""
+        if self._sink.recheck_s is not None:
+            self._sink.may_come_late(self._sink.recheck_s)
+
     def note(self) -> None:
         """Something was delivered."""
         if self._sink.recheck_s is not None and self._next is None:
@@ -49,11 +54,13 @@ class Recheck:
         # Set before anything can fail: a sink that cannot be looked at is not asked again and again.
         self._next = time.monotonic() + self._sink.recheck_s
         outbox, name = self._ledger.outbox.second_look, self._sink.name
+        if self._is_first and outbox.is_any_open(name):
+            self.warn()
         rows = outbox.due(name, datetime.now(UTC) - timedelta(seconds=self._sink.recheck_s), _MOST)
         since = outbox.target_since(name, self._sink.target)
         known = outbox.sample(name, _SAMPLE, since)
         if rows or (self._is_first and known):
-            lacking = self._lacking([*(row.row for row in rows), *known])
+            lacking = self._lacking([row.row for row in rows], known)
             if lacking is None:
                 return
             self._is_first = False
@@ -71,9 +78,9 @@ class Recheck:
         if not outbox.due(name, datetime.now(UTC) + timedelta(seconds=self._sink.recheck_s), 1):
             self._next = None
 
-    def _lacking(self, rows: Sequence[RecordRow]) -> set[str] | None:
+    def _lacking(self, rows: Sequence[RecordRow], earlier: Sequence[RecordRow]) -> set[str] | None:
         try:
-            return set(self._sink.lacking([self._local(row) for row in rows]))
+            return set(self._sink.lacking([self._local(row) for row in rows], [self._local(row) for row in earlier]))
         except DeliveryError:
             raise
         except Exception as error:  # noqa: BLE001 - a sink is somebody's plugin: this must not stop deliveries

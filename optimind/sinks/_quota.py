@@ -145,7 +145,7 @@ class Quota:
                     "the run ended while rows waited for Google's quota",
                     mend="the next run sends them",
                     retry_after_s=0.0,
-                    did_nothing=True,
+                    is_over=True,
                 )
 
     def attempt(self, **wanted: int) -> float:

@@ -100,7 +100,7 @@ class SheetsApi:
 
     def overview(self) -> "Overview":
         """Return the spreadsheet's worksheets and settings."""
-        with self._explained():
+        with self._explained(is_read=True):
             found = self._client.fetch_sheet_metadata(self.spreadsheet, {"fields": _OVERVIEW})
             sheets = {sheet["properties"]["title"]: sheet for sheet in found["sheets"]}
             tabs = {title: _tab_of(sheet["properties"]) for title, sheet in sheets.items()}
@@ -115,7 +115,7 @@ class SheetsApi:
         """
         found: list[list[list[str]]] = []
         for names in _addresses([absolute_range_name(title, cells) for title, cells in ranges]):
-            with self._explained():
+            with self._explained(is_read=True):
                 options: dict[str, Any] = {"valueRenderOption": "UNFORMATTED_VALUE"}
                 answer = self._client.values_batch_get(self.spreadsheet, names, options)
                 parts = [part.get("values", []) for part in answer["valueRanges"]]
@@ -126,7 +126,7 @@ class SheetsApi:
                 ]
         if len(found) != len(ranges):
             raise DeliveryDelayed(
-                "Google Sheets left ranges out of its answer", mend="the rows wait and are sent later"
+                "Google Sheets left ranges out of its answer", mend="the rows wait and are sent later", is_over=True
             )
         return found
 
@@ -145,7 +145,18 @@ class SheetsApi:
             self._client.batch_update(self.spreadsheet, {"requests": list(requests_)})
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, *, is_read: bool = False) -> Iterator[None]:
+        """Turn what the libraries raise into what a sink raises."""
+        try:
+            with self._translated():
+                yield
+        except DeliveryDelayed as error:
+            # What was only read changes nothing, whenever it comes.
+            error.is_over |= is_read
+            raise
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
         try:
             yield
         except APIError as error:
@@ -176,7 +187,7 @@ class SheetsApi:
                 mend="the rows wait and are sent later",
                 retry_after_s=_retry_after_s(error.response.headers.get("Retry-After")),
                 # Of any other answer like these nobody knows what was done before it.
-                did_nothing=is_over_quota,
+                is_over=is_over_quota,
             ) from error
         where = f"the spreadsheet {self.spreadsheet}"
         if status == 403 and "SERVICE_DISABLED" in json.dumps(details):

@@ -213,7 +213,7 @@ class RegisterPlan:
         if view.is_blank:
             plan._head()
         columns = plan._columns(records)
-        rows = plan._rows(records)
+        rows = plan._rows(records, columns.values())
         for record in sorted(records, key=Meeting.of):
             name, letter = fitted(record.name), letter_of(record.status)
             for row in rows[record.person_id.strip()]:
@@ -272,10 +272,12 @@ class RegisterPlan:
             if meeting.name not in found:
                 found[meeting.name] = free
                 self.cells |= heading_cells(meeting, self.view.head, free)
+                # Another machine may have begun a column of its own here a moment ago: its letters are not ours.
+                self.cells |= {(row, free): "" for rows in self.view.people.values() for row in rows}
                 free += 1
         return found
 
-    def _rows(self, records: Sequence[RecordRow]) -> dict[str, list[int]]:
+    def _rows(self, records: Sequence[RecordRow], columns: Iterable[int]) -> dict[str, list[int]]:
         found = dict(self.view.people)
         free = max(len(self.view.lines), self.view.head) + 1
         people = {each.person_id.strip(): each.name for each in records}
@@ -283,6 +285,8 @@ class RegisterPlan:
             if person not in found:
                 found[person] = [free]
                 self.cells[free, self.view.fixed[FIXED[0]]] = person
+                # As with a new column: somebody else's letters may stand here by now.
+                self.cells |= {(free, column): "" for column in columns}
                 free += 1
         return found
 

@@ -79,17 +79,23 @@ class Workbook:
         """Make sure that the log and its header are there."""
         self._again(lambda: self._ensured({}))
 
-    def deliver(self, records: Sequence[RecordRow]) -> None:
-        """Write ``records``, each to the row with its id or to a new one, and its letter into its register."""
-        self._again(lambda: self._deliver(records))
+    def deliver(self, records: Sequence[RecordRow], late_until: float = 0.0) -> None:
+        """Write ``records``, each to the row with its id or to a new one, and its letter into its register.
+
+        Until ``late_until``, by the monotonic clock, an earlier write may still come about: no column is moved.
+        """
+        self._again(lambda: self._deliver(records, late_until))
 
     def collect(self, records: Sequence[RecordRow], known: KnownStatuses) -> list[StatusChange]:
         """Return what people changed in the log and the registers of ``records``, now and then in all registers."""
         return self._again(lambda: self._collect(records, known))
 
-    def lacking(self, records: Sequence[RecordRow]) -> set[str]:
-        """Return the ids of ``records`` that do not stand in the log once and whole; registers are not looked at."""
-        return self._again(lambda: self._lacking(records))
+    def lacking(self, records: Sequence[RecordRow], earlier: Sequence[RecordRow]) -> set[str]:
+        """Return the ids of those that do not stand in the log once and whole, or, of ``records``, in no register.
+
+        A register that somebody deleted is not missed.
+        """
+        return self._again(lambda: self._lacking(records, earlier))
 
     def look(self, keys: Iterable[RegisterKey], *, mend: bool = True) -> Seen:
         """Read the log, which must be there, and those of the registers ``keys`` that are there.
@@ -135,22 +141,34 @@ class Workbook:
         self._fresh = (time.monotonic(), seen) if seen.log.ids else None
         return self._judge.changes(seen.log, seen.registers.values(), known)
 
-    def _lacking(self, records: Sequence[RecordRow]) -> set[str]:
+    def _lacking(self, records: Sequence[RecordRow], earlier: Sequence[RecordRow]) -> set[str]:
+        both = [*records, *earlier]
         if not self.tabs.has_log:
-            return {record.record_id for record in records}
-        return lacking(self.api, self.tabs.log, self._look(()).log, records)
+            return {record.record_id for record in both}
+        groups = self.keys_of(records)
+        seen = self._look([key for key in groups if self.tabs.has_register(key)])
+        gone = {
+            record.record_id
+            for key, view in seen.registers.items()
+            if view.is_readable
+            for record in groups[key]
+            if view.stands(record) <= {""}
+        }
+        return gone | lacking(self.api, self.tabs.log, seen.log, both)
 
     def _recent_registers(self) -> set[RegisterKey]:
         """The registers that were written, of the newest two months."""
         months = sorted({key.month for key in self._known_registers})[-2:]
         return {key for key in self._known_registers if key.month in months}
 
-    def _deliver(self, records: Sequence[RecordRow]) -> None:
+    def _deliver(self, records: Sequence[RecordRow], late_until: float) -> None:
         groups = self.keys_of(records)
         seen = self._ensured(groups)
         for _ in range(_LOOKS):
             planned = self._planned(records, groups, seen)
-            if not self._put_in_order(seen, groups) and not self.tabs.grow(self._sizes(planned), seen.log.columns):
+            if not self._put_in_order(seen, groups, late_until) and not self.tabs.grow(
+                self._sizes(planned), seen.log.columns
+            ):
                 break
             self.api.reserve()
             seen = self._look(groups)
@@ -214,7 +232,7 @@ class Workbook:
         ]
         return _Planned(place(records, seen.log, self._torn, self._homes), plans, groups)
 
-    def _put_in_order(self, seen: Seen, groups: dict[RegisterKey, list[RecordRow]]) -> bool:
+    def _put_in_order(self, seen: Seen, groups: dict[RegisterKey, list[RecordRow]], late_until: float) -> bool:
         """Make columns for meetings that were before others which have one; whether any were made."""
         requests = []
         for key, group in groups.items():
@@ -224,6 +242,15 @@ class Workbook:
             for column, meeting in sorted(early, reverse=True):
                 requests += heading_requests(self.tabs.tab(view.title).sheet_id, meeting, view.head, column)
         if requests:
+            wait_s = late_until - time.monotonic()
+            if wait_s > 0:
+                # The letters of a write that comes late would be another lesson's.
+                raise DeliveryDelayed(
+                    "a column goes between others as soon as no earlier write can come late any more",
+                    mend="the rows wait and are sent then",
+                    retry_after_s=wait_s,
+                    is_over=True,
+                )
             self.api.change(*requests)
             self.tabs.forget()
         return bool(requests)
@@ -254,6 +281,7 @@ class Workbook:
             f"the worksheet {self._log_reader().title!r} was rearranged while {len(written)} rows were written",
             mend="they are written again, with what was overwritten",
             missing=tuple(sorted(missing)),
+            is_over=True,
         )
 
     def _log_reader(self) -> LogReader:
@@ -275,7 +303,7 @@ class Workbook:
     def _moving(self) -> DeliveryDelayed:
         title = self._log_reader().title
         return DeliveryDelayed(
-            f"the worksheet {title!r} changed while it was read", mend="the rows wait and are sent later"
+            f"the worksheet {title!r} changed while it was read", mend="the rows wait and are sent later", is_over=True
         )
 
 

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import date
@@ -89,6 +90,7 @@ class SheetsSink(Sink):
         self._book: Workbook | None = None
         self._quotas: dict[str, Quota] = {}
         self._is_interrupted = False
+        self._late_until = 0.0
 
     @property
     def target(self) -> str:
@@ -104,7 +106,7 @@ class SheetsSink(Sink):
         """Write ``rows`` and read back that they stand there. Raises DeliveryDelayed or DeliveryRefused."""
         if rows:
             with self._opened() as book:
-                book.deliver(rows)
+                book.deliver(rows, self._late_until)
 
     def collect(self, rows: Sequence[RecordRow], known: KnownStatuses) -> Sequence[StatusChange]:
         """Return what people changed in the log's column ``status`` and in letters of registers.
@@ -163,10 +165,17 @@ class SheetsSink(Sink):
             forget_rows(api, record_ids, person_id)
         return True
 
-    def lacking(self, rows: Sequence[RecordRow]) -> Collection[str]:
-        """Say which of ``rows`` do not stand in the log once. Raises DeliveryDelayed or DeliveryRefused."""
+    def lacking(self, rows: Sequence[RecordRow], earlier: Sequence[RecordRow]) -> Collection[str]:
+        """Say which do not stand in the log once, and of ``rows`` which have no cell in their register.
+
+        Raises DeliveryDelayed or DeliveryRefused.
+        """
         with self._opened() as book:
-            return book.lacking(rows)
+            return book.lacking(rows, earlier)
+
+    def may_come_late(self, seconds: float) -> None:
+        """For so long no column is put between others."""
+        self._late_until = time.monotonic() + seconds
 
     def interrupt(self) -> None:
         """The run ends: wait for the quota no longer."""

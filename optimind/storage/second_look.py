@@ -54,7 +54,7 @@ class SecondLook:
                 ):
                     session.execute(change.execution_options(synchronize_session=False))
 
-    def did_nothing(self, sink: str, record_ids: Sequence[str]) -> None:
+    def is_over(self, sink: str, record_ids: Sequence[str]) -> None:
         """Note that the delivery under way ended and will not come about later."""
         with self._database.writing() as session:
             for ids in chunks(record_ids):
@@ -79,6 +79,12 @@ class SecondLook:
                 )
                 found.update(session.scalars(query))
         return found
+
+    def is_any_open(self, sink: str) -> bool:
+        """Whether of any delivery the end is not known."""
+        query = select(OutboxEntry.id).where(OutboxEntry.sink == sink, OutboxEntry.doubt != 0).limit(1)
+        with self._database.reading() as session:
+            return session.scalar(query) is not None
 
     def due(self, sink: str, before: datetime, limit: int) -> list[Delivered]:
         """Return up to ``limit`` records that ``sink`` took before that moment and that were not looked at since."""

@@ -5,20 +5,24 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
-from datetime import timedelta
+from collections.abc import Iterable
+from datetime import datetime
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
 from faulty_sheets import LATEST_S, FaultySheets
 from killed_writers import MANY, Writers
-from ledger_marks import START, url_of
+from ledger_marks import url_of
+from sheets_server import Sheet
 
 from optimind.plugin_api import RecordRow
-from optimind.sinks._sheets_table import COLUMNS, cells_of
+from optimind.sinks._sheets_register import FIXED
+from optimind.sinks._sheets_table import cells_of
 from optimind.storage import open_ledger
 
 SEED = 2026
+TITLE = "7B 2026-09"
 
 
 @pytest.mark.parametrize(
@@ -48,25 +52,53 @@ def test_in_the_end_the_sheet_is_what_the_ledgers_say(
             assert process.exitcode == 0
         wanted = {row.record_id: row for path in ledgers for row in register(path)}
         found = server.sheet.records()
+        letters = wrong_letters(server.sheets[TITLE], wanted.values())
     ids = Counter(str(record["record_id"]) for record in found)
     lost, doubled = set(wanted) - set(ids), {key for key, count in ids.items() if count > 1}
     by_id = {str(record["record_id"]): record for record in found}
     wrong = {
-        key: (shown, cells)
+        f"{row.person_id} {name}": (by_id[key].get(name, ""), cell)
         for key, row in wanted.items()
-        if key in by_id and (shown := {name: by_id[key].get(name, "") for name in COLUMNS}) != (cells := cells_of(row))
+        if key in by_id
+        for name, cell in cells_of(row).items()
+        if by_id[key].get(name, "") != cell
     }
     with capsys.disabled():
         print(
             f"\n{kills} kills in {killed_s:.0f} s, all delivered {time.monotonic() - began - killed_s:.0f} s later; "
             f"{len(server.requests)} requests, {server.met.total()} faults {dict(sorted(server.met.items()))}; "
             f"{len(wanted)} records, {sum(row.version for row in wanted.values())} versions of them; "
-            f"lost {len(lost)}, doubled {len(doubled)}, wrong {len(wrong)}"
+            f"lost {len(lost)}, doubled {len(doubled)}, wrong {len(wrong)}, letters {len(letters)}"
         )
     assert not set(ids) - set(wanted)
-    assert (lost, doubled, wrong) == (set(), set(), {})
+    assert (lost, doubled, wrong, letters) == (set(), set(), {}, {}), [
+        *lost,
+        *doubled,
+        *wrong.items(),
+        *letters.items(),
+    ]
     for path, said in posts:
         check_acknowledged(path, said)
+
+
+def wrong_letters(sheet: Sheet, records: Iterable[RecordRow]) -> dict[str, tuple[list[str], str]]:
+    """Of each person and lesson what stands in the register, row by row, and what should; {} where that is the same."""
+    _, sessions, keys, *lines = sheet.lines()
+    wanted = {
+        (row.person_id, row.session): {"present": "P", "late": "L"}[row.status] for row in records if row.class_id
+    }
+    stands: dict[tuple[str, str], list[str]] = {}
+    for line in lines:
+        person = str(line[keys.index("person_id")])
+        for session, letter in zip(sessions[len(FIXED) :], line[len(FIXED) :], strict=True):
+            if person and letter:
+                stands.setdefault((person, str(session)), []).append(str(letter))
+    places = stands.keys() | wanted.keys()
+    return {
+        " ".join(place): (stands.get(place, []), wanted.get(place, ""))
+        for place in places
+        if stands.get(place) != [wanted.get(place)]
+    }
 
 
 def kill_at_random(writers: Writers, posts: list[tuple[Path, Path]], kills: int) -> None:
@@ -112,7 +144,7 @@ def check_acknowledged(path: Path, said: Path) -> None:
     last_seen = {row.person_id: row.last_seen_at for row in register(path)}
     lines = [line.split() for line in said.read_text().splitlines()]
     assert lines
-    for person, last_s in lines:
+    for person, last_at in lines:
         seen = last_seen[person]
         assert seen is not None
-        assert seen >= START + timedelta(seconds=int(last_s))
+        assert seen >= datetime.fromisoformat(last_at)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -102,6 +104,61 @@ def test_meetings_are_in_order_whenever_they_come(server: SheetsServer, sink: Sh
     found = table(server)
     assert [found["1"][key] for key in map(str, head[3:])] == ["", "P", "P", "L", "P"]
     assert [found["2"][key] for key in map(str, head[3:])] == ["A", "", "E", "", "P"]
+
+
+def test_no_column_goes_between_others_while_an_earlier_write_may_come(server: SheetsServer, sink: SheetsSink) -> None:
+    """Its letters would be another lesson's."""
+    sink.deliver([lesson("1", 10)])
+    sink.may_come_late(0.6)
+    sink.deliver([lesson("1", 20)])
+    with pytest.raises(DeliveryDelayed, match="a column goes between others") as caught:
+        sink.deliver([lesson("1", 3)])
+    assert caught.value.is_over
+    assert 0 < (caught.value.retry_after_s or 0) <= 0.6
+    assert len(table(server)["1"]) == 5
+    time.sleep(0.6)
+    sink.deliver([lesson("1", 3)])
+    assert [str(key)[:10] for key in table(server)["1"]][3:] == ["2026-09-03", "2026-09-10", "2026-09-20"]
+
+
+@pytest.mark.parametrize("known", [[], [lesson("1"), lesson("2")]], ids=["a new register", "people who are there"])
+def test_where_two_machines_begin_the_same_cells_nobody_gets_the_others_letter(
+    server: SheetsServer, make_sink: Callable[..., SheetsSink], known: list[RecordRow]
+) -> None:
+    one, other = make_sink(), make_sink()
+    one.deliver(known)
+    other.deliver(known)
+    mine, theirs = [lesson("1", 3), lesson("3", 3)], [lesson("2", 4, status="late"), lesson("4", 4, status="late")]
+
+    def deliver_theirs() -> None:
+        other.deliver(theirs)
+
+    # The other one reads, writes and reads back in the moment before this one's write is carried out.
+    server.faults.append(Fault("values:batchUpdate", action=deliver_theirs))
+    with suppress(DeliveryDelayed):
+        one.deliver(mine)
+    for _ in range(2):
+        one.deliver(mine)
+        other.deliver(theirs)
+    days = {person: "".join(map(str, list(cells.values())[3:])) for person, cells in table(server).items()}
+    first = "P" if known else ""
+    assert days == {"1": first + "P", "2": first + "L", "3": "P", "4": "L"}
+
+
+@pytest.mark.parametrize("do", ["a person is gone", "a letter is gone", "the worksheet is gone"])
+def test_the_second_look_misses_what_a_register_lost(server: SheetsServer, sink: SheetsSink, do: str) -> None:
+    records = [lesson(each) for each in "123"]
+    sink.deliver(records)
+    sheet = server.sheets[TITLE]
+    if do == "a person is gone":
+        sheet.fill([line for line in sheet.lines() if line[0] != "2"])
+    elif do == "a letter is gone":
+        sheet.fill([[*line[:3], "" if line[0] == "2" else line[3]] for line in sheet.lines()])
+    else:
+        del server.sheets[TITLE]
+    lost = {each.record_id for each in records if each.person_id == "2"}
+    assert sink.lacking(records, []) == (set() if do == "the worksheet is gone" else lost)
+    assert sink.lacking([], records) == set()
 
 
 def edit(server: SheetsServer, do: Callable[[list[list[Any]]], list[list[Any]]], title: str = TITLE) -> None:

@@ -449,8 +449,8 @@ class Forgetful(MemorySink):
 
     recheck_s = 0.1
 
-    def lacking(self, rows: Sequence[RecordRow]) -> set[str]:
-        return {row.record_id for row in rows} - set(self.rows)
+    def lacking(self, rows: Sequence[RecordRow], earlier: Sequence[RecordRow]) -> set[str]:
+        return {row.record_id for row in (*rows, *earlier)} - set(self.rows)
 
 
 def test_what_was_overwritten_after_its_delivery_is_sent_again(
@@ -517,9 +517,9 @@ def test_a_delivery_whose_end_nobody_knows_is_made_once_more(
     assert len(sink.deliveries) == 2
 
 
-def test_a_delivery_that_did_nothing_is_not(ledger: Ledger, start: Callable[..., DeliveryWorker]) -> None:
+def test_a_delivery_that_is_over_is_not(ledger: Ledger, start: Callable[..., DeliveryWorker]) -> None:
     sink = Forgetful()
-    sink.failures = [DeliveryDelayed("quota", retry_after_s=0.01, did_nothing=True), DeliveryRefused("no access")]
+    sink.failures = [DeliveryDelayed("quota", retry_after_s=0.01, is_over=True), DeliveryRefused("no access")]
     ledger.record(make_mark("1"), ["memory"])
     worker = start(sink)
     until(lambda: len(sink.deliveries) == 1)
@@ -532,7 +532,7 @@ def test_a_sink_that_cannot_be_looked_at_still_gets_its_rows(
     ledger: Ledger, start: Callable[..., DeliveryWorker], caplog: pytest.LogCaptureFixture
 ) -> None:
     class Blind(Forgetful):
-        def lacking(self, rows: Sequence[RecordRow]) -> set[str]:
+        def lacking(self, rows: Sequence[RecordRow], earlier: Sequence[RecordRow]) -> set[str]:
             raise ZeroDivisionError("blind")
 
     sink = Blind()

@@ -35,6 +35,7 @@ class LateSink(Sink):
     """Does with a delivery what ``outcome`` says; what comes late waits in ``under_way``."""
 
     name: ClassVar[str] = "sheets"
+    settings_type: ClassVar[type[Settings]] = Settings
     recheck_s: ClassVar[float | None] = RECHECK_S
 
     def __init__(self) -> None:
@@ -54,7 +55,7 @@ class LateSink(Sink):
         if self.outcome == "killed":
             raise Killed
         if self.outcome == "busy":
-            raise DeliveryDelayed("busy", retry_after_s=0.0, did_nothing=True)
+            raise DeliveryDelayed("busy", retry_after_s=0.0, is_over=True)
         if self.outcome == "late, unavailable":
             raise DeliveryDelayed("unavailable", retry_after_s=0.0)
         if self.outcome == "rearranged":
@@ -65,8 +66,11 @@ class LateSink(Sink):
     def write(self, rows: Sequence[RecordRow]) -> None:
         self.copy |= {row.record_id: row for row in rows}
 
-    def lacking(self, rows: Sequence[RecordRow]) -> Collection[str]:
-        return {row.record_id for row in rows} - self.copy.keys()
+    def close(self) -> None:
+        return
+
+    def lacking(self, rows: Sequence[RecordRow], earlier: Sequence[RecordRow]) -> Collection[str]:
+        return {row.record_id for row in (*rows, *earlier)} - self.copy.keys()
 
 
 class School:
