@@ -192,9 +192,9 @@ class School:
     # -- sessions
 
     def enter(self, meeting: Meeting) -> None:
-        """Keep a meeting, such as one that is started by hand. One that is closed stays what it was."""
+        """Keep a meeting, such as one that is started or stopped by hand. One that is closed stays what it was."""
         with self._database.writing() as session:
-            enter_session(session, meeting)
+            enter_session(session, meeting, is_told=True)
 
     def meetings(self, first_at: datetime, last_at: datetime, *, only_open: bool = False) -> list[Meeting]:
         """Return the meetings that are known and were, in part, between these moments, by their start."""
@@ -250,6 +250,15 @@ class School:
         )
         with self._database.reading() as session:
             return set(session.scalars(query))
+
+    def settled_until(self, since: datetime) -> dict[str, datetime]:
+        """Return, by room, when the latest session ended that was not by hand and is closed; none before ``since``."""
+        query = select(StoredSession.room, func.max(StoredSession.ends_at).label("until")).where(
+            StoredSession.ends_at >= since, StoredSession.closed_at.is_not(None), StoredSession.by_hand.is_(False)
+        )
+        with self._database.reading() as session:
+            found = session.execute(query.group_by(StoredSession.room))
+            return {row.room: row.until for row in found}
 
     def forget_watches(self, before: datetime) -> int:
         """Delete the minutes before ``before``; return how many those are."""

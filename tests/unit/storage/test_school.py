@@ -184,6 +184,14 @@ def test_a_closed_meeting_keeps_the_rules_of_then(ledger: Ledger) -> None:
     assert statuses(ledger) == {"1": ("late", "late"), "2": ("late", "late")}
 
 
+def test_a_mark_of_a_run_that_has_not_noticed_does_not_go_on_with_a_session_that_was_stopped(ledger: Ledger) -> None:
+    by_hand = replace(MEETING, by_hand=True)
+    ledger.school.enter(by_hand)
+    ledger.school.enter(replace(by_hand, ends_at=at(10)))
+    ledger.record(replace(mark("1", 8, 12), meeting=by_hand))
+    assert [each.ends_at for each in ledger.school.meetings(at(0), at(1))] == [at(10)]
+
+
 # -- what was watched --------------------------------------------------------------------------------------------------
 
 
