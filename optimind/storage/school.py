@@ -1,5 +1,6 @@
 """What the ledger knows of the school: rosters, excuses, sessions, and when which camera watched."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -81,19 +82,25 @@ class School:
         """Bring the roster of ``class_id`` to ``people``, as it stands on ``day``; what was decided before stays.
 
         Who is not among them any more left the day before. Who is new belongs to the class from ``day`` on, or from
-        the beginning where the class had no roster so far. An entry with dates of its own is kept with these.
+        the beginning where the class had no roster so far. An entry with dates of its own is kept with these; somebody
+        may stand there several times where each has a first day of its own.
         """
         class_id = storable(class_id)
         with self._database.writing() as session:
             mine = select(StoredMember).where(StoredMember.class_id == class_id).order_by(StoredMember.first_day)
+            rows: dict[str, list[StoredMember]] = {}
+            for row in session.scalars(mine):
+                rows.setdefault(row.person_id, []).append(row)
             # Of somebody who left and came back, the latest time.
-            known = {member.person_id: member for member in session.scalars(mine)}
+            known = {person_id: own[-1] for person_id, own in rows.items()}
+            times = Counter(storable(entry.person_id) for entry in people)
             since = day if known else _BEGINNING
             joined, renamed = set(), set()
             for entry in people:
                 person_id, name = storable(entry.person_id), storable(entry.name)
-                member = known.get(person_id)
-                if member is None or _has_left(member, entry, day):
+                is_only = times[person_id] == 1
+                member = known.get(person_id) if is_only else _since(rows.get(person_id, ()), entry.first_day)
+                if member is None or (is_only and _has_left(member, entry, day)):
                     first_day = entry.first_day or (since if member is None else day)
                     session.add(
                         StoredMember(
@@ -110,6 +117,7 @@ class School:
                     renamed.add(person_id)
                 member.name, member.last_day = name, entry.last_day
                 member.first_day = entry.first_day or member.first_day
+            _drop_others(session, rows, people, times)
             left = _taken_off(session, known, {storable(entry.person_id) for entry in people}, day)
         return RosterChange(joined=tuple(sorted(joined)), left=left, renamed=tuple(sorted(renamed)))
 
@@ -272,6 +280,22 @@ def _has_left(member: StoredMember, entry: RosterEntry, day: date) -> bool:
     if member.last_day is None or member.last_day >= day:
         return False
     return entry.last_day != member.last_day and (entry.last_day is None or entry.last_day >= day)
+
+
+def _since(rows: Sequence[StoredMember], first_day: date | None) -> StoredMember | None:
+    """The row of a person that begins on ``first_day``."""
+    return next((row for row in rows if row.first_day == first_day), None)
+
+
+def _drop_others(
+    session: Session, rows: Mapping[str, list[StoredMember]], people: Sequence[RosterEntry], times: Mapping[str, int]
+) -> None:
+    """Of who stands there several times, each with dates of its own, no other time counts."""
+    wanted = {(storable(entry.person_id), entry.first_day) for entry in people}
+    for person_id, own in rows.items():
+        for row in own if times.get(person_id, 0) > 1 else ():
+            if (person_id, row.first_day) not in wanted:
+                session.delete(row)
 
 
 def _taken_off(session: Session, known: Mapping[str, StoredMember], wanted: set[str], day: date) -> tuple[str, ...]:

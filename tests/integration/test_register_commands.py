@@ -186,6 +186,11 @@ def test_a_roster_that_changes(command: Command, tmp_path: Path) -> None:
     assert "7B: 1 joined, 3 left, 1 renamed" in command("timetable", "roster").stdout
     members = document(command("timetable", "roster", "--json"))
     assert [each["name"] for each in members] == ["Anna", "Eva"]
+    for day in ("2026-01-01", "2036-01-01"):
+        (tmp_path / "rosters.csv").write_text("class,person_id,name\n7B,1,Anna\n7B,6,Finn\n", "utf-8")
+        assert command("timetable", "roster", "--date", day).returncode == 0
+    finn = [each for each in document(command("timetable", "roster", "--json")) if each["person_id"] == "6"]
+    assert finn, "who looks at another day enters nothing as of it"
     (tmp_path / "rosters.csv").write_text("class,person_id,name\n7B,,x\n", "utf-8")
     refused = command("timetable", "roster")
     assert (refused.returncode, "rosters.csv:2: person_id: is empty" in refused.stderr) == (2, True)
