@@ -121,6 +121,13 @@ def test_an_excuse_changes_what_was_decided(command: Command) -> None:
     assert (excuse["person_id"], excuse["why"], excuse["until"]) == ("4", "flu", DAY.isoformat())
     number = str(excuse["excuse_id"])
     assert command("attendance", "excuse", "3", "--withdraw", number).returncode == 2
+    for words, named in ((["Umer"], "nobody has the id or the name"), (["4", "--class", "7b"], 'one of: "7B"')):
+        refused = command("attendance", "excuse", *words)
+        assert (refused.returncode, named in refused.stderr) == (2, True), refused.stderr
+    (by_name,) = document(command("attendance", "excuses", "--person", "4", "--json"))
+    assert command("attendance", "excuse", "Ömer", "--from", "2026-09-08").returncode == 0
+    assert len(document(command("attendance", "excuses", "--person", "4", "--json"))) == 2
+    assert command("attendance", "excuse", "Ömer", "--withdraw", str(by_name["excuse_id"] + 1)).returncode == 0
     assert command("attendance", "excuse", "4", "--withdraw", number).returncode == 0
     assert statuses(command)["Ömer"] == "absent"
 
