@@ -273,6 +273,15 @@ def test_what_is_left_is_an_error_that_says_where(school: School, call: Told) ->
         assert ledger.audit.verify().fault is None
 
 
+def test_a_roster_that_would_bring_them_back_is_named(school: School, call: Told) -> None:
+    Path("config.yaml").write_text(CONFIG + "timetable: {rosters: {csv: rosters.csv}}\n")
+    Path("rosters.csv").write_text(f"class,person_id\n7B,{BO}\n7B,{ANNA}\n")
+    assert call("person", "forget", ANNA, "--yes") == 3
+    assert "rosters.csv:3: this roster still names them" in call.out
+    Path("rosters.csv").write_text(f"class,person_id\n7B,{BO}\n")
+    assert call("person", "forget", ANNA, "--yes") == 0
+
+
 def test_what_a_correction_says_of_somebody_else_is_said_anew(with_sheet: School, call: Told) -> None:
     with with_sheet.ledger() as ledger:
         (his,) = [row.record_id for row in ledger.register() if row.person_id == BO]
