@@ -215,3 +215,13 @@ def test_a_session_by_hand(command: Command) -> None:
     assert document(command("session", "list", "--at", "2026-09-01T15:30", "--json")) == []
     assert command("session", "stop", "--at", "2026-09-01T15:30").returncode == 2
     assert command("session", "start", "--room", "nowhere").returncode == 2
+    assert command("session", "start", "--class", "X" * 65).returncode == 2
+    assert command("session", "start", "--at", "9999-12-31T23:59").returncode == 2
+    # Else the lesson of the timetable and this one would be the same.
+    like_maths = command("session", "start", "--class", "7B", "--name", "maths", "--at", "2026-09-01T08:00")
+    assert (like_maths.returncode, "another --name" in like_maths.stderr) == (2, True)
+    mistyped = command("session", "start", "--class", "7b", "--at", "2026-09-01T16:00")
+    assert (mistyped.returncode, "nobody will be absent; there are: 7B" in mistyped.stderr) == (0, True)
+    # The clocks are put back an hour at three.
+    at_night = document(command("session", "start", "--name", "night", "--at", "2026-10-25T02:45", "--json"))
+    assert at_night["ends_at"] == "2026-10-25T02:30:00+01:00"
