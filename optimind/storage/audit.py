@@ -31,6 +31,7 @@ __all__ = [
     "erase",
     "erase_lines",
     "erase_records",
+    "last_said",
 ]
 
 FIRST_PREVIOUS: Final = "0" * 64
@@ -129,6 +130,13 @@ def _erase(session: Session, where: ColumnElement[bool]) -> int:
     gone = update(AuditEntry).where(where).values(record_id=None, person_id=None, detail=None, salt=None)
     result = session.execute(gone.execution_options(synchronize_session=False))
     return int(result.rowcount)  # type: ignore[attr-defined] # an update's result has a count
+
+
+def last_said(session: Session, record_id: str, action: str) -> AuditLine | None:
+    """The newest line of that ``action`` about a record; None where there is none."""
+    query = select(AuditEntry).where(AuditEntry.record_id == record_id, AuditEntry.action == action)
+    entry = session.scalars(query.order_by(AuditEntry.number.desc()).limit(1)).one_or_none()
+    return None if entry is None else _as_line(entry)
 
 
 class AuditLog:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,9 @@ from optimind.storage.redacting import redact
 from optimind.storage.resealing import reseal
 from optimind.storage.searching import Search, Wanted, search_files, search_tables
 from optimind.storage.text import storable
+from optimind.storage.watching import MINUTES_KEPT
 
 __all__ = ["PersonalData"]
-
-_MINUTES_KEPT = timedelta(days=90)
 
 
 class PersonalData:
@@ -124,7 +123,7 @@ class PersonalData:
         """
         counts: Counter[str] = Counter()
         self._repeat(lambda session: {"shots": sweeping.sweep_shots(session, shots_before)}, counts, once=True)
-        minutes_before = self._clock() - _MINUTES_KEPT
+        minutes_before = self._clock() - MINUTES_KEPT
         self._repeat(lambda session: {"watched": sweeping.sweep_minutes(session, minutes_before)}, counts, once=True)
         if records_before is not None:
             day = records_before
