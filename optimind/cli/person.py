@@ -252,7 +252,8 @@ def _print(found: list[Standing]) -> None:
 
 
 def _print_report(report: ForgetReport) -> None:
-    print(printable(f"removed of {report.person_id}: {_counted(report.removed) or 'nothing was there'}"))
+    nothing = "nothing was there (optimind person list shows the ids)"
+    print(printable(f"removed of {report.person_id}: {_counted(report.removed) or nothing}"))
     if report.pseudonym:
         print(f"past records stay under {report.pseudonym}")
     for sink in report.sinks:

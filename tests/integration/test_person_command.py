@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 import threading
@@ -280,6 +281,16 @@ def test_a_roster_that_would_bring_them_back_is_named(school: School, call: Told
     assert "rosters.csv:3: this roster still names them" in call.out
     Path("rosters.csv").write_text(f"class,person_id\n7B,{BO}\n")
     assert call("person", "forget", ANNA, "--yes") == 0
+    assert "nothing was there (optimind person list" in call.out
+
+
+@pytest.mark.parametrize("output", ["all", "all.zip"])
+def test_an_id_that_is_no_utf_8_is_exported_too(output: str, school: School, call: Told) -> None:
+    folder = Path(os.fsdecode(b"datasets/7\xff"))
+    folder.mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(b"x")
+    assert call("person", "export", folder.name, "--output", output) == 0
+    assert "1 photographs" in call.out
 
 
 def test_what_a_correction_says_of_somebody_else_is_said_anew(with_sheet: School, call: Told) -> None:

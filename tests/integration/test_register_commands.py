@@ -160,7 +160,8 @@ def test_a_changed_log_is_found_out(command: Command, tmp_path: Path) -> None:
     report = document(command("attendance", "verify", "--json"))
     assert (report["ok"], report["erased"]) == (True, 0)
     head = report["head"]
-    assert command("attendance", "verify", "--head", head).returncode == 0
+    assert command("attendance", "verify", "--head", f" {head.upper()}").returncode == 0
+    assert command("attendance", "verify", "--head", head[:8]).returncode == 2, "it is no log that was cut off"
     connection = sqlite3.connect(tmp_path / "data" / "optimind.db")
     connection.execute("DELETE FROM audit WHERE number = (SELECT max(number) FROM audit)")
     connection.commit()

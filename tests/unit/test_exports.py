@@ -14,7 +14,7 @@ import pytest
 from openpyxl import load_workbook
 
 from optimind.errors import OptiMindError, UsageError
-from optimind.exports import COLUMNS, RegisterFormat, write_register
+from optimind.exports import COLUMNS, RegisterFormat, replace_file, write_register
 from optimind.plugin_api import RecordRow
 from optimind.testing.sinks import make_row
 
@@ -213,3 +213,10 @@ def test_the_table_says_why_where_the_status_does_not(capsys: pytest.CaptureFixt
     assert "in time" not in told
     write_register([make_row("r1", name="Ana", rule="on_time", reason="was there in time")], "table")
     assert "in time" not in capsys.readouterr().out
+
+
+def test_what_is_private_is_so_whatever_was_there_before(tmp_path: Path) -> None:
+    path = tmp_path / "face.jpg"
+    path.touch(0o644)
+    replace_file(path, b"a face", is_private=True)
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"a face", 0o600)
