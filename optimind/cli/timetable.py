@@ -111,7 +111,8 @@ def _sentence(meeting: Meeting, timetable: Timetable) -> str:
     start, end = _times(meeting, timetable)
     cameras = timetable.cameras_in(meeting.room)
     where = f"room {meeting.room}, " + (f"camera {', '.join(cameras)}" if cameras else "no camera of this machine")
-    return f"{start:%H:%M} to {end:%H:%M}  {meeting.session}  ({where})"
+    until = f"{end:%H:%M}" + (" the next day" if end.date() != start.date() else "")
+    return f"{start:%H:%M} to {until}  {meeting.session}  ({where})"
 
 
 def _document(meeting: Meeting, timetable: Timetable) -> dict[str, Any]:

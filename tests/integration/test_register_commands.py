@@ -202,6 +202,8 @@ def test_a_roster_that_changes(command: Command, tmp_path: Path) -> None:
     (tmp_path / "rosters.csv").write_text("class,person_id,name\n7B,,x\n", "utf-8")
     refused = command("timetable", "roster")
     assert (refused.returncode, "rosters.csv:2: person_id: is empty" in refused.stderr) == (2, True)
+    checked = command("config", "check")
+    assert (checked.returncode, "rosters.csv:2: person_id: is empty" in checked.stderr) == (2, True)
 
 
 def test_a_session_by_hand(command: Command) -> None:
