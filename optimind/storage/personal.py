@@ -23,6 +23,10 @@ from optimind.storage.watching import MINUTES_KEPT
 __all__ = ["PersonalData"]
 
 
+_SWEEPER = "privacy sweep"
+_LINES = "audit lines"
+
+
 class PersonalData:
     """Every method raises :class:`StorageError` when the database fails."""
 
@@ -70,7 +74,7 @@ class PersonalData:
         audit log that tell of the person lose what they say.
         """
         with self._database.writing() as session:
-            return redact(session, _storable(wanted), is_decided=is_decided)
+            return redact(session, _storable(wanted), is_decided=is_decided, now=self._clock())
 
     def scrub(self) -> bool:
         """Leave nothing in the files of SQLite but what is in the tables; False where a reader is in the way."""
@@ -134,7 +138,9 @@ class PersonalData:
         gone = {name: number for name, number in sorted(counts.items()) if number}
         if gone:
             with self._database.writing() as session:
-                append(session, self._clock(), [Said(actor="privacy sweep", action="swept", detail=gone)])
+                # How many lines of the log went is said where they went.
+                detail = {name: number for name, number in gone.items() if name != _LINES}
+                append(session, self._clock(), [Said(actor=_SWEEPER, action="swept", detail=detail)])
             self._database.scrub()
         return gone
 
@@ -153,6 +159,9 @@ class PersonalData:
         while True:
             with self._database.writing() as session:
                 done = work(session)
+                if done.get(_LINES):
+                    said = Said(actor=_SWEEPER, action="swept", detail={"audit_lines": done[_LINES]})
+                    append(session, self._clock(), [said])
             counts.update(done)
             if once or not any(done.values()):
                 return

@@ -76,8 +76,9 @@ def test_records_go_by_their_date_with_all_that_belongs_to_them(ledger: Ledger) 
     assert ledger.personal.counts("1") == {"audit": 1}  # the excuse was entered this year
     report = ledger.audit.verify()
     assert (report.fault, report.erased) == (None, 2)
-    (line,) = [line for line in ledger.audit.lines() if line.action == "swept"]
-    assert (line.actor, line.person_id, line.detail) == ("privacy sweep", None, gone)
+    *told, line = [line for line in ledger.audit.lines() if line.action == "swept"]
+    assert [each.detail for each in told] == [{"audit_lines": 2}]
+    assert (line.actor, line.person_id, {"audit lines": 2} | line.detail) == ("privacy sweep", None, gone)
     assert sweep(ledger, records=LONG_AGO) == {}
 
 
