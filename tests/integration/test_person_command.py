@@ -28,7 +28,7 @@ from optimind.app.sinks import enabled_sinks
 from optimind.cli import main
 from optimind.config import load_config
 from optimind.core.events import AttendanceStatus
-from optimind.errors import GalleryMissing
+from optimind.errors import GalleryError, GalleryMissing
 from optimind.gallery import load_gallery, save_gallery
 from optimind.gallery.format import temporary_of
 from optimind.gallery.journal import journal_of
@@ -100,6 +100,22 @@ def test_consents_are_recorded_listed_and_withdrawn(
     assert call("person", "list") == 0
     assert "withdrawn 20" in call.out
     assert "3 people: 2 with a template, 1 with a consent; 1 have a template and no consent" in call.out
+
+
+def test_a_withdrawal_that_was_cut_off_is_completed_by_the_same_command(
+    school: School, call: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("config.yaml").write_text(CONFIG + "privacy: {require_consent: true}\n")
+
+    def fail(*_: object) -> None:
+        raise GalleryError("the disk is full", mend="make room")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("optimind.cli.person.remove_from_gallery", fail)
+        assert call("person", "withdraw", ANNA) == 1
+    assert call("person", "withdraw", ANNA) == 0
+    assert "2 templates were taken out" in call.out
+    assert call("person", "withdraw", ANNA) == 2
 
 
 @pytest.mark.parametrize(
