@@ -220,3 +220,11 @@ def test_what_is_private_is_so_whatever_was_there_before(tmp_path: Path) -> None
     path.touch(0o644)
     replace_file(path, b"a face", is_private=True)
     assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"a face", 0o600)
+
+
+def test_a_name_of_10000_characters_fills_no_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    long = make_row(name="x" * 10_000, status="late", rule="late", reason="came 9 min after the start")
+    write_register([long], "table")
+    printed = capsys.readouterr().out
+    assert len(printed) < 2_000
+    assert "x…: came 9 min" in " ".join(printed.split())
