@@ -12,7 +12,7 @@ from optimind.core.timetable import Meeting
 from optimind.errors import OptiMindError, UsageError
 from optimind.gallery import load_gallery, to_core
 from optimind.plugin_api import RecordRow
-from optimind.storage import Ledger, Unseen
+from optimind.storage import Ledger, PlainSession, Unseen
 
 __all__ = ["find_class", "find_person", "find_record", "known_classes", "meetings_on", "operator", "sink_names"]
 
@@ -92,7 +92,10 @@ def find_class(config: Config, ledger: Ledger, class_id: str) -> str:
 
 
 def _unseen(config: Config, ledger: Ledger, who: str, day: date, session: str | None) -> Unseen:
-    meetings = meetings_on(config, ledger, day)
+    plain = _plain_sessions(ledger, day)
+    planned: list[Meeting | PlainSession] = [*meetings_on(config, ledger, day)]
+    # What is in no timetable counts where it is named, or where there is nothing else.
+    meetings = plain if not planned or session in {each.session for each in plain} else planned
     people = {
         (meeting.session, person_id): (meeting, name)
         for meeting in meetings
@@ -119,9 +122,15 @@ def _unseen(config: Config, ledger: Ledger, who: str, day: date, session: str | 
     )
 
 
-def _people_of(config: Config, ledger: Ledger, meeting: Meeting) -> dict[str, str]:
+def _plain_sessions(ledger: Ledger, day: date) -> list[Meeting | PlainSession]:
+    """The sessions of ``day`` that are in no timetable and in which somebody was seen."""
+    names = {row.session for row in ledger.register(date=day) if row.starts_at is None}
+    return [PlainSession(day, name) for name in sorted(names)]
+
+
+def _people_of(config: Config, ledger: Ledger, meeting: Meeting | PlainSession) -> dict[str, str]:
     """Who may have a record of ``meeting``: its roster or, where it has none, everybody who is enrolled."""
-    roster = ledger.school.roster(meeting.class_id, meeting.date)
+    roster = ledger.school.roster(meeting.class_id, meeting.date) if isinstance(meeting, Meeting) else {}
     return roster or _enrolled(config)
 
 

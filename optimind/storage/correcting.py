@@ -14,7 +14,7 @@ from optimind.core.timetable import Meeting
 from optimind.plugin_api import RecordRow
 from optimind.storage.audit import Said, append, last_said
 from optimind.storage.deciding import decide_records
-from optimind.storage.new_records import make_record
+from optimind.storage.new_records import PlainSession, make_record
 from optimind.storage.recording import enter_session, finish, records_by_id
 from optimind.storage.rows import as_row
 from optimind.storage.school_tables import StoredCorrection
@@ -39,7 +39,7 @@ class Correction:
 class Unseen:
     """Somebody who has no record of ``meeting`` yet."""
 
-    meeting: Meeting
+    meeting: Meeting | PlainSession
     person_id: str
     name: str
 
@@ -64,7 +64,8 @@ def correct(
     before = {key: as_row(record) for key, record in records.items()}
     for person in unseen:
         if person.record_id not in records:
-            enter_session(session, person.meeting)
+            if isinstance(person.meeting, Meeting):
+                enter_session(session, person.meeting)
             records[person.record_id] = make_record(person.meeting, person.person_id, person.name, now)
             session.add(records[person.record_id])
     session.flush()
