@@ -14,6 +14,7 @@ from optimind.storage import Ledger
 __all__ = ["running", "start", "stop"]
 
 _LONGEST = timedelta(days=1)
+_LONGEST_NAME = 64
 
 
 def start(
@@ -23,13 +24,18 @@ def start(
 
     ``room`` None: that of the only camera. Who comes is present; nobody is late who comes before the end.
     """
-    rooms = sorted(set(timetable_of(config).rooms.values()))
+    timetable = timetable_of(config)
+    rooms = sorted(set(timetable.rooms.values()))
     if room is None and len(rooms) == 1:
         room = rooms[0]
     if room not in rooms:
         known = ", ".join(rooms) or "none: add a camera to config.yaml"
         what = "say in which room" if room is None else f"no camera of this machine hangs in room {room}"
         raise UsageError(what, mend=f"--room with one of: {known}")
+    if max(len(class_id), len(name)) > _LONGEST_NAME or not (class_id + name).isprintable():
+        raise UsageError(
+            "no class and no session is called so", mend=f"write at most {_LONGEST_NAME} letters, such as 7B and extra"
+        )
     local = at.astimezone(config.zone())
     session = " ".join(part for part in (class_id, name, f"{local:%H:%M}") if part)
     meeting = Meeting(
@@ -43,7 +49,7 @@ def start(
         rules=AttendanceRules(opens_before=timedelta(0), late_after=None),
         by_hand=True,
     )
-    if any(each.session == session for each in _of_day(ledger, meeting)):
+    if any(each.session == session for each in (*_of_day(ledger, meeting), *timetable.on(meeting.date))):
         raise UsageError(f'there is a session called "{session}" today already', mend="give this one another --name")
     ledger.school.enter(meeting)
     return meeting

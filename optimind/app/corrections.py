@@ -6,15 +6,15 @@ import getpass
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 
-from optimind.app.timetables import timetable_of
+from optimind.app.timetables import classes_of, timetable_of
 from optimind.config import Config
 from optimind.core.timetable import Meeting
 from optimind.errors import OptiMindError, UsageError
 from optimind.gallery import load_gallery, to_core
 from optimind.plugin_api import RecordRow
-from optimind.storage import Ledger, Unseen
+from optimind.storage import Ledger, PlainSession, Unseen
 
-__all__ = ["find_record", "meetings_on", "operator", "sink_names"]
+__all__ = ["find_class", "find_person", "find_record", "known_classes", "meetings_on", "operator", "sink_names"]
 
 _DAY = timedelta(days=1)
 
@@ -63,8 +63,39 @@ def find_record(config: Config, ledger: Ledger, who: str, day: date, session: st
     return _unseen(config, ledger, who, day, session)
 
 
+def find_person(config: Config, ledger: Ledger, who: str) -> str:
+    """The id of the person whom ``who`` means, an id or a name. Raises :class:`UsageError`."""
+    names = _enrolled(config) | {member.person_id: member.name for member in ledger.school.members()}
+    if who in names:
+        return who
+    called = sorted(person_id for person_id, name in names.items() if name == who)
+    if len(called) > 1:
+        raise UsageError(f"more than one person is called {who!r}", mend=f"name the id: {', '.join(called)}")
+    if called:
+        return called[0]
+    if ledger.personal.counts(who):
+        return who  # of whom only the register knows
+    raise UsageError(f"nobody has the id or the name {who!r}", mend="optimind person list shows who there is")
+
+
+def known_classes(config: Config, ledger: Ledger) -> list[str]:
+    """The classes that the timetable or a roster names, sorted."""
+    return sorted({*classes_of(config), *(member.class_id for member in ledger.school.members())})
+
+
+def find_class(config: Config, ledger: Ledger, class_id: str) -> str:
+    """The class that ``class_id`` names; empty: none. Raises :class:`UsageError`."""
+    known = known_classes(config, ledger)
+    if class_id and class_id not in known:
+        raise UsageError(f"there is no class {class_id!r}", mend=f"write one of: {_listed(known)}")
+    return class_id
+
+
 def _unseen(config: Config, ledger: Ledger, who: str, day: date, session: str | None) -> Unseen:
-    meetings = meetings_on(config, ledger, day)
+    plain = _plain_sessions(ledger, day)
+    planned: list[Meeting | PlainSession] = [*meetings_on(config, ledger, day)]
+    # What is in no timetable counts where it is named, or where there is nothing else.
+    meetings = plain if not planned or session in {each.session for each in plain} else planned
     people = {
         (meeting.session, person_id): (meeting, name)
         for meeting in meetings
@@ -91,11 +122,20 @@ def _unseen(config: Config, ledger: Ledger, who: str, day: date, session: str | 
     )
 
 
-def _people_of(config: Config, ledger: Ledger, meeting: Meeting) -> dict[str, str]:
+def _plain_sessions(ledger: Ledger, day: date) -> list[Meeting | PlainSession]:
+    """The sessions of ``day`` that are in no timetable and in which somebody was seen."""
+    names = {row.session for row in ledger.register(date=day) if row.starts_at is None}
+    return [PlainSession(day, name) for name in sorted(names)]
+
+
+def _people_of(config: Config, ledger: Ledger, meeting: Meeting | PlainSession) -> dict[str, str]:
     """Who may have a record of ``meeting``: its roster or, where it has none, everybody who is enrolled."""
-    roster = ledger.school.roster(meeting.class_id, meeting.date)
-    if roster:
-        return roster
+    roster = ledger.school.roster(meeting.class_id, meeting.date) if isinstance(meeting, Meeting) else {}
+    return roster or _enrolled(config)
+
+
+def _enrolled(config: Config) -> dict[str, str]:
+    """The names of all in the gallery, by person; none where it cannot be read."""
     try:
         return {
             each.person_id: each.name

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from optimind.app.rosters import ROSTER_COLUMNS
 from optimind.app.sinks import enabled_sinks
 from optimind.config import Config
+from optimind.config.csv_tables import read_table
 from optimind.core.identification import IdentificationLimits, Identifier, Verdict
-from optimind.errors import DeliveryError, EngineError, GalleryMissing, StorageError
+from optimind.errors import ConfigError, DeliveryError, EngineError, GalleryMissing, StorageError
 from optimind.gallery import GalleryFile, gallery_lock, load_gallery, to_core
 from optimind.gallery.removing import (
     Traces,
@@ -178,6 +180,7 @@ def forget_person(
         for sink in sinks:
             sink.close()
     _prove(known, person_id, places, sealer, report)
+    report.notes += _on_roster(config, person_id)
     return report
 
 
@@ -355,6 +358,22 @@ def _prove(known: _Known, person_id: str, places: Places, sealer: Sealer, report
         report.notes.append("the database server keeps logs and backups of its own: look what is in them")
     else:
         report.proof.append(in_bytes)
+
+
+def _on_roster(config: Config, person_id: str) -> list[str]:
+    """Where the administrator's table of rosters still names the person: the next run would enter them again."""
+    path = config.timetable and config.timetable.rosters and config.timetable.rosters.csv
+    if not path:
+        return []
+    try:
+        lines = read_table(path, ROSTER_COLUMNS, required=("class", "person_id")).lines
+    except ConfigError as error:
+        return [f"the roster could not be searched ({error.message}): whom it names the next run enters again"]
+    return [
+        f"{path}:{line.number}: this roster still names them, and the next run enters them again: take the line out"
+        for line in lines
+        if line["person_id"] == person_id
+    ]
 
 
 def _as_search(store: str, traces: Traces) -> Search:

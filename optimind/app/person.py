@@ -148,7 +148,7 @@ def _write(
     files: list[Path],
     sealer: Sealer,
 ) -> dict[str, int]:
-    _write_file(folder / "README.txt", readme.encode())
+    _write_file(folder / "README.txt", readme.encode("utf-8", "backslashreplace"))
     shots = {row["record_id"]: row.pop("picture") for row in rows.get("shots", [])}
     _write_file(folder / "data.json", _json(rows))
     _write_file(folder / "templates.json", _json([_sample(sample) for sample in samples]))
@@ -207,7 +207,9 @@ def _put(folder: Path, output: Path) -> None:
     descriptor = os.open(archive, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), date_time=(1980, 1, 1, 0, 0, 0))
+            # An archive's names are UTF-8, those of files need not be.
+            name = path.relative_to(folder).as_posix().encode("utf-8", "backslashreplace").decode()
+            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
             info.external_attr = 0o600 << 16
             info.compress_type = zipfile.ZIP_DEFLATED
             packed.writestr(info, path.read_bytes())

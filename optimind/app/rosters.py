@@ -7,8 +7,9 @@ import io
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
+from itertools import pairwise
 from typing import Final
 
 from pydantic import ValidationError
@@ -82,6 +83,7 @@ def rosters_of(table: Table) -> dict[str, list[RosterEntry]]:
     """The rosters that ``table`` holds, by class. Raises :class:`ConfigError` with every fault and its line."""
     faults: list[tuple[int, str]] = []
     found: dict[str, list[RosterEntry]] = {}
+    places: dict[tuple[str, str], list[tuple[int, RosterLine]]] = {}
     for line in table.lines:
         try:
             entry = _entry_of(line)
@@ -91,6 +93,7 @@ def rosters_of(table: Table) -> dict[str, list[RosterEntry]]:
                 for detail in error.errors(include_url=False)
             ]
             continue
+        places.setdefault((entry.class_id, entry.person_id), []).append((line.number, entry))
         found.setdefault(entry.class_id, []).append(
             RosterEntry(
                 person_id=entry.person_id,
@@ -99,9 +102,22 @@ def rosters_of(table: Table) -> dict[str, list[RosterEntry]]:
                 last_day=entry.last_day,
             )
         )
+    faults += [fault for lines in places.values() for fault in _at_once(lines)]
     if faults:
-        raise table.refusal(faults)
+        raise table.refusal(sorted(faults))
     return found
+
+
+def _at_once(lines: Sequence[tuple[int, RosterLine]]) -> Iterator[tuple[int, str]]:
+    """What is wrong where a person stands in a class several times: each time must have dates of its own."""
+    in_order = sorted(lines, key=lambda each: each[1].first_day or date.min)
+    for (earlier, before), (number, entry) in pairwise(in_order):
+        if before.first_day is None or before.last_day is None or not before.last_day < (entry.first_day or date.min):
+            yield (
+                max(earlier, number),
+                f"{entry.person_id} is in {entry.class_id} by line {min(earlier, number)} already; take one out, or "
+                "give each its own from and until",
+            )
 
 
 def _entry_of(line: Line) -> RosterLine:

@@ -65,17 +65,24 @@ def classes_of(config: Config) -> list[str]:
 
 
 def settle(config: Config, ledger: Ledger, sinks: Sequence[str], now: datetime | None = None) -> list[RecordRow]:
-    """Decide about all of the last year that has ended and is not closed yet; returns what has changed."""
+    """Decide about all of the last year that has ended and is not closed yet; returns what has changed.
+
+    A session of which the ledger knows nothing, though one that ended later in its room is closed, stood in no
+    timetable then: it is left alone, else a timetable that is changed would enter absences for all the time before.
+    """
     at = now or datetime.now(UTC)
     since = at - LOOK_BACK
     found = {(each.date, each.session): each for each in ledger.school.meetings(since, at, only_open=True)}
     closed = ledger.school.closed(since)
+    settled_until = ledger.school.settled_until(since)
     timetable = timetable_of(config)
     # Of a session to which nobody came the ledger knows nothing yet but that its room was watched.
     for room, day in ledger.school.watched_days(since):
         begins_at = datetime.combine(day, time(), UTC)
         for meeting in timetable.between(begins_at, begins_at + timedelta(days=1)):
-            if meeting.room == room and session_id(meeting.date, meeting.session) not in closed:
+            if meeting.room != room or (room in settled_until and meeting.ends_at <= settled_until[room]):
+                continue
+            if session_id(meeting.date, meeting.session) not in closed:
                 found[meeting.date, meeting.session] = meeting
     in_order = sorted(found.values(), key=lambda meeting: (meeting.starts_at, meeting.session))
     return settle_all(ledger, in_order, at, sinks)

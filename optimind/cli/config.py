@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import typer
 
 from optimind.app.configured import configured
 from optimind.app.presentation import configured_check
+from optimind.app.rosters import read_rosters
+from optimind.app.timetables import timetable_of
 from optimind.cli.options import ConfigOption, JsonOption
 from optimind.config import Config, load_config
 from optimind.discovery import Catalogue, discover
@@ -68,10 +71,19 @@ def _faults(settings: Config, catalogue: Catalogue) -> Iterator[OptiMindError]:
                 yield ConfigError(f"{settings.located(path)}: {'.'.join(path)}: {error.message}", mend=error.mend)
             except ConfigError as error:
                 yield error
-    try:
-        configured_check(settings, catalogue)
-    except ConfigError as error:
-        yield error
+    looks = (partial(configured_check, settings, catalogue), partial(_read_tables, settings))
+    for look in looks:
+        try:
+            look()
+        except ConfigError as error:
+            yield error
+
+
+def _read_tables(settings: Config) -> None:
+    """Read the files beside the settings: the timetable and the rosters."""
+    timetable_of(settings)
+    if settings.timetable and settings.timetable.rosters and settings.timetable.rosters.csv:
+        read_rosters(settings)
 
 
 def _summary(settings: Config) -> dict[str, Any]:

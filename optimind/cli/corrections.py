@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from optimind.app.configured import ledger_url
-from optimind.app.corrections import find_record, operator, sink_names
+from optimind.app.corrections import find_class, find_person, find_record, operator, sink_names
 from optimind.cli.dates import day_or_today, parse_day
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
 from optimind.config import Config, load_config
@@ -22,7 +22,7 @@ from optimind.storage import Correction, Excuse, Ledger, Unseen, open_ledger
 __all__ = ["correct", "excuse", "excuses", "withdraw"]
 
 Who = Annotated[str, typer.Argument(metavar="WHO", help="A person's id or name, or a record's id.")]
-Person = Annotated[str, typer.Argument(metavar="PERSON", help="The person's id.")]
+Person = Annotated[str, typer.Argument(metavar="PERSON", help="The person's id or name.")]
 DayOption = Annotated[
     str | None, typer.Option("--date", metavar="YYYY-MM-DD", help="The day of the session (default: today).")
 ]
@@ -93,6 +93,7 @@ def excuse(
 ) -> None:
     """Note that somebody may be away: where they are not seen they are excused, and not absent."""
     with _opened(config, data) as (settings, ledger):
+        person = find_person(settings, ledger, person)
         if withdrawn is not None:
             if withdrawn not in {each.excuse_id for each in ledger.school.excuses(person)}:
                 raise UsageError(
@@ -106,7 +107,12 @@ def excuse(
             if last_day < first_day:
                 raise UsageError("--until is before --from", mend="name the first day before the last")
             noted, touched = ledger.school.excuse(
-                person, first_day, last_day, why=why, actor=by or operator(), class_id=class_id
+                person,
+                first_day,
+                last_day,
+                why=why,
+                actor=by or operator(),
+                class_id=find_class(settings, ledger, class_id),
             )
             told = _sentence(noted)
         changed = ledger.redecide(touched, sink_names(settings))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict
 from datetime import datetime, tzinfo
 from pathlib import Path
@@ -52,7 +53,8 @@ def show(
                 "no picture of this mark is kept", mend="privacy: keep_shots_days: says for how many days pictures stay"
             )
         sealer = settings.privacy.sealer()
-        replace_file(picture, sealer.open(portrait.picture, Purpose.SHOT, "the picture of a record"))
+        face = sealer.open(portrait.picture, Purpose.SHOT, "the picture of a record")
+        replace_file(picture, face, is_private=True)
     if as_document:
         print(json.dumps(_evidence_document(row, sightings, portrait, settings.zone()), ensure_ascii=False, indent=1))
         return
@@ -94,15 +96,19 @@ def verify(
 ) -> None:
     """Verify the audit log: that no line was changed, removed or put in after it was written."""
     settings = load_config(config)
+    wanted = None if head is None else head.strip().lower()
+    if wanted is not None and not re.fullmatch("[0-9a-f]{64}", wanted):
+        raise UsageError(f"--head {head!r} is no whole hash", mend="write all 64 letters that verify printed")
     with open_ledger(ledger_url(settings, data), create=False) as ledger:
         report = ledger.audit.verify()
-        is_known = head is None or _has_head(ledger, head)
+        is_known = wanted is None or _has_head(ledger, wanted)
     fault = report.fault or (None if is_known else f"no line has the hash {head}: the end of the log was cut off")
     if as_document:
         document = {"ok": fault is None, "lines": report.lines, "erased": report.erased, "head": report.head}
         print(json.dumps({**document, "fault": fault}, indent=1))
     elif fault is None:
-        print(f"{report.lines} lines, none changed; {report.erased} of them of people who were forgotten")
+        gone = "say nothing any more: of people who were forgotten, or kept long enough"
+        print(f"{report.lines} lines, none changed; {report.erased} of them {gone}")
         print(f"write this down to notice later if the end is cut off: {report.head}")
     if fault is not None:
         raise OptiMindError(

@@ -81,14 +81,17 @@ def withdraw(
     places = _places(settings, data, gallery, Path("datasets"))
     with open_ledger(places.url, create=False) as ledger:
         count = ledger.consents.withdraw(person_id, actor=this_user())
-    if not count:
+    if count:
+        print(printable(f"the consent of {person_id} is withdrawn"))
+    samples = 0
+    if settings.privacy.require_consent:  # also where it was withdrawn before, and this was cut off
+        with gallery_lock(places.gallery):
+            samples, _ = remove_from_gallery(places.gallery, settings.privacy.sealer(), lambda one: one == person_id)
+    if not (count or samples):
         raise UsageError(
             f"no consent of {person_id} is recorded that counts", mend="optimind person list shows whose are"
         )
-    print(printable(f"the consent of {person_id} is withdrawn"))
     if settings.privacy.require_consent:
-        with gallery_lock(places.gallery):
-            samples, _ = remove_from_gallery(places.gallery, settings.privacy.sealer(), lambda one: one == person_id)
         print(f"{samples} templates were taken out of the gallery; a run that is going on must be started again")
     print(f"to delete everything that is stored: optimind person forget {printable(person_id)}", file=sys.stderr)
 
@@ -252,7 +255,8 @@ def _print(found: list[Standing]) -> None:
 
 
 def _print_report(report: ForgetReport) -> None:
-    print(printable(f"removed of {report.person_id}: {_counted(report.removed) or 'nothing was there'}"))
+    nothing = "nothing was there (optimind person list shows the ids)"
+    print(printable(f"removed of {report.person_id}: {_counted(report.removed) or nothing}"))
     if report.pseudonym:
         print(f"past records stay under {report.pseudonym}")
     for sink in report.sinks:

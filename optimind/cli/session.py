@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 
 from optimind.app import by_hand
 from optimind.app.configured import ledger_url
+from optimind.app.corrections import known_classes
 from optimind.cli.dates import parse_moment
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable
 from optimind.config import Config, load_config
@@ -45,7 +47,11 @@ def start(
         meeting = by_hand.start(
             settings, ledger, class_id=class_id, name=name, room=room, at=_at(at, settings), minutes=minutes
         )
+        known = known_classes(settings, ledger)
     _print(meeting, settings, "goes on until", as_document=as_document)
+    if class_id and known and class_id not in known:
+        told = f"no roster and no timetable names a class {class_id}, so nobody will be absent; there are: "
+        print(printable(told + ", ".join(known)), file=sys.stderr)
 
 
 @app.command("stop")

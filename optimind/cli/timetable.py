@@ -61,17 +61,20 @@ def show(
 def roster(
     *,
     class_id: ClassOption = None,
-    day: DayOption = None,
+    day: Annotated[
+        str | None, typer.Option("--date", metavar="YYYY-MM-DD", help="Who belongs to it on this day (today).")
+    ] = None,
     data: DataOption = None,
     config: ConfigOption = None,
     as_document: JsonOption = False,
 ) -> None:
-    """Read the rosters anew, say what has changed, and list who belongs to which class."""
+    """Read the rosters anew, say what has changed as of today, and list who belongs to which class."""
     settings = load_config(config)
     _timetable(settings)
     on = day_or_today(day, "--date", settings.zone())
     with open_ledger(ledger_url(settings, data)) as ledger:
-        changes = keep_rosters(read_rosters(settings), ledger, on)
+        # Whoever looks at another day enters nothing as of it: somebody would have left long ago, or join next year.
+        changes = keep_rosters(read_rosters(settings), ledger, day_or_today(None, "", settings.zone()))
         members = [member for member in ledger.school.members(class_id) if _counts(member, on)]
     if as_document:
         print(json.dumps([_member_document(member) for member in members], ensure_ascii=False, indent=1))
@@ -108,7 +111,8 @@ def _sentence(meeting: Meeting, timetable: Timetable) -> str:
     start, end = _times(meeting, timetable)
     cameras = timetable.cameras_in(meeting.room)
     where = f"room {meeting.room}, " + (f"camera {', '.join(cameras)}" if cameras else "no camera of this machine")
-    return f"{start:%H:%M} to {end:%H:%M}  {meeting.session}  ({where})"
+    until = f"{end:%H:%M}" + (" the next day" if end.date() != start.date() else "")
+    return f"{start:%H:%M} to {until}  {meeting.session}  ({where})"
 
 
 def _document(meeting: Meeting, timetable: Timetable) -> dict[str, Any]:

@@ -274,10 +274,13 @@ class TimetableSettings(Section):
         """
         common = _rules_of(self, AttendanceRules(late_after=None, absent_after=None, leave_early=None))
         if isinstance(self.sessions, Path):
-            sessions = list(_sessions_in(self.sessions, common))
+            found = dict(_sessions_in(self.sessions, common))
         else:
-            sessions = [_weekly(each, common, "timetable: sessions") for each in self.sessions]
-        return Timetable(sessions, [each.holiday() for each in self.holidays], zone=zone, rooms=rooms)
+            places = [f"timetable: sessions: {number}" for number in range(1, len(self.sessions) + 1)]
+            found = {place: _weekly(each, common, place) for place, each in zip(places, self.sessions, strict=True)}
+        _refuse_twice(found)
+        holidays = [each.holiday() for each in self.holidays]
+        return Timetable(list(found.values()), holidays, zone=zone, rooms=rooms)
 
 
 def _rules_of(settings: Any, common: AttendanceRules) -> AttendanceRules:
@@ -305,7 +308,28 @@ def _weekly(settings: SessionSettings, common: AttendanceRules, where: str) -> W
         raise ConfigError(f"{where}: {settings.class_id}: {error}", mend="correct its limits") from error
 
 
-def _sessions_in(path: Path, common: AttendanceRules) -> Iterator[WeeklySession]:
+def _refuse_twice(sessions: Mapping[str, WeeklySession]) -> None:
+    """Two that are called the same on one day would be one session in the register: a class cannot be in two rooms."""
+    known: dict[str, list[tuple[str, WeeklySession]]] = {}
+    for place, session in sessions.items():
+        for earlier, other in known.setdefault(session.session, []):
+            if _meet(session, other):
+                raise ConfigError(
+                    f'{place}: there is a session "{session.session}" on such a day already, at {earlier}',
+                    mend="take one out, or give one another name",
+                )
+        known[session.session].append((place, session))
+
+
+def _meet(one: WeeklySession, other: WeeklySession) -> bool:
+    """Whether both are held on some day."""
+    first = max(one.first_day or date.min, other.first_day or date.min)
+    last = min(one.last_day or date.max, other.last_day or date.max)
+    days = min((last - first).days + 1, 7)
+    return bool({(first.weekday() + n) % 7 for n in range(days)} & one.weekdays & other.weekdays)
+
+
+def _sessions_in(path: Path, common: AttendanceRules) -> Iterator[tuple[str, WeeklySession]]:
     table = read_table(path, _COLUMNS, required=_REQUIRED)
     faults: list[tuple[int, str]] = []
     found = []
@@ -317,7 +341,8 @@ def _sessions_in(path: Path, common: AttendanceRules) -> Iterator[WeeklySession]
     if faults:
         raise table.refusal(faults)
     for line, settings in zip(table.lines, found, strict=True):
-        yield _weekly(settings, common, f"{table.label}:{line.number}")
+        place = f"{table.label}:{line.number}"
+        yield place, _weekly(settings, common, place)
 
 
 def _session_of(line: Line, table: Table) -> SessionSettings:

@@ -22,8 +22,11 @@ def print_bytes(data: bytes) -> None:
     binary.flush()
 
 
-def replace_file(output: Path, data: bytes) -> None:
-    """Write ``data`` to ``output``, as a whole or not at all. Raises :class:`UsageError` or :class:`OptiMindError`."""
+def replace_file(output: Path, data: bytes, *, is_private: bool = False) -> None:
+    """Write ``data`` to ``output``, as a whole or not at all. Raises :class:`UsageError` or :class:`OptiMindError`.
+
+    ``is_private``: only its owner may read it, whatever was there before.
+    """
     path = output.expanduser()
     if path.is_dir():
         raise UsageError(f"--output {output} is a folder", mend="name a file in it")
@@ -35,7 +38,7 @@ def replace_file(output: Path, data: bytes) -> None:
             with path.open("ab") as stream:
                 stream.write(data)
         else:
-            _write_whole(path.resolve(), data)
+            _write_whole(path.resolve(), data, is_private=is_private)
     except OSError as error:
         raise OptiMindError(
             f"--output {output} cannot be written: {error.strerror or error}",
@@ -43,7 +46,7 @@ def replace_file(output: Path, data: bytes) -> None:
         ) from error
 
 
-def _write_whole(path: Path, data: bytes) -> None:
+def _write_whole(path: Path, data: bytes, *, is_private: bool) -> None:
     """Write to a new file beside it and rename: a reader sees the old register or the new one, never half of one."""
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.")
     temporary = Path(name)
@@ -52,7 +55,8 @@ def _write_whole(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        if not is_private:  # which it is from the beginning
+            temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
         temporary.replace(path)
     except BaseException:
         with suppress(OSError):

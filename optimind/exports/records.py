@@ -22,7 +22,7 @@ from rich.text import Text
 
 from optimind.errors import UsageError
 from optimind.exports.files import print_bytes, replace_file
-from optimind.exports.texts import guarded, visible
+from optimind.exports.texts import guarded, shortened, visible
 from optimind.plugin_api import RecordRow
 
 __all__ = ["COLUMNS", "RegisterFormat", "write_register"]
@@ -157,7 +157,7 @@ def _print_table(rows: Sequence[RecordRow], console: Console) -> None:
         # Below it: on a narrow screen a column of sentences would leave no room for the others.
         for row in group:
             if _needs_words(row):
-                console.print(Text(f"{visible(row.name)}: {visible(row.reason)}"))
+                console.print(Text(f"{shortened(visible(row.name))}: {visible(row.reason)}"))
 
 
 def _needs_words(row: RecordRow) -> bool:

@@ -2,7 +2,7 @@
 
 import unicodedata
 
-__all__ = ["guarded", "visible"]
+__all__ = ["guarded", "shortened", "visible"]
 
 _FORMULA_STARTS = ("=", "+", "-", "@")
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -21,3 +21,8 @@ def visible(text: str) -> str:
     return "".join(
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) == "Cc" or c in _REORDERING else c for c in text
     )
+
+
+def shortened(text: str, most: int = 60) -> str:
+    """The text, or its beginning where it is longer than any name."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -23,19 +23,22 @@ LOOK_BACK: Final = timedelta(days=1)
 """A session that ended longer ago is left to the command `attendance`."""
 
 
-def settle_all(ledger: Ledger, meetings: Sequence[Meeting], now: datetime, sinks: Sequence[str]) -> list[RecordRow]:
-    """Settle those of ``meetings`` that have begun; returns what has changed."""
+def settle_all(
+    ledger: Ledger, meetings: Sequence[Meeting], now: datetime, sinks: Sequence[str], *, only_known: bool = False
+) -> list[RecordRow]:
+    """Settle those of ``meetings`` that have begun (and with ``only_known`` are known); returns what has changed."""
     changed = []
     for meeting in meetings:
         if meeting.starts_at <= now:
-            changed += ledger.settle(meeting, now, sinks)
+            changed += ledger.settle(meeting, now, sinks, only_known=only_known)
     return changed
 
 
 class Settler:
     """Settles the meetings of the last day in the rooms that this run watches. Used by one thread; never raises.
 
-    ``clock`` gives the time of the pictures, which in pace ``fast`` is not that of the wall.
+    ``clock`` gives the time of the pictures, which in pace ``fast`` is not that of the wall. Of what ended before this
+    run began only that is settled which an earlier run has begun: the timetable may have been another one then.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class Settler:
         self._clock = clock
         self._monotonic = monotonic
         self._settled_s: float | None = None
+        self._began_at: datetime | None = None
         self._closed: set[tuple[str, object]] = set()
         self.error = ""
 
@@ -66,12 +70,14 @@ class Settler:
         if at is None or not (self.is_due or now):
             return
         self._settled_s = self._monotonic()
+        began_at = self._began_at = self._began_at or at
         try:
             for meeting in self._book.here(at - LOOK_BACK, at):
                 key = (meeting.session, meeting.date)
                 if key in self._closed:
                     continue
-                settle_all(self._ledger, [meeting], at, self._sinks)
+                is_old = meeting.ends_at < began_at
+                settle_all(self._ledger, [meeting], at, self._sinks, only_known=is_old)
                 if at >= meeting.ends_at:
                     self._closed.add(key)
         except StorageError as error:

@@ -7,6 +7,7 @@ from optimind.storage.database import ledger_file
 from optimind.storage.dead_letter import DeadRow
 from optimind.storage.forgetting import Erased
 from optimind.storage.ledger import Correction, Ledger, SightingRow, Unseen, open_ledger
+from optimind.storage.new_records import PlainSession
 from optimind.storage.outbox import Outbox, Waiting
 from optimind.storage.record_shots import KeptPortrait
 from optimind.storage.school import Excuse, Member, RosterChange, RosterEntry, School, Watch
@@ -27,6 +28,7 @@ __all__ = [
     "Member",
     "NewConsent",
     "Outbox",
+    "PlainSession",
     "RosterChange",
     "RosterEntry",
     "School",

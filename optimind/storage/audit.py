@@ -2,8 +2,9 @@
 
 Each line carries the SHA-256 of itself and of the hash before it, so that changing, removing or inserting one breaks
 all that follow. What a line says of a person stands in the chain only as a digest with a random salt: it can be taken
-out when the person is forgotten, and the chain still holds. Cutting off the end is noticed by whoever wrote down an
-earlier ``head``.
+out when the person is forgotten, and the chain still holds. How many are emptied so is said in a line of its own, in
+the same transaction: more empty ones than that were emptied by somebody else. Cutting off the end is noticed by whoever
+wrote down an earlier ``head``.
 """
 
 import hashlib
@@ -31,11 +32,14 @@ __all__ = [
     "erase",
     "erase_lines",
     "erase_records",
+    "last_said",
 ]
 
 FIRST_PREVIOUS: Final = "0" * 64
 """What stands before the first line."""
 _AT_ONCE = 1000
+_EMPTYING: Final = ("forgotten", "redacted", "swept")
+"""The actions of lines that say how many others were emptied."""
 _PLAINLY: Final = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":"))
 
 
@@ -131,6 +135,13 @@ def _erase(session: Session, where: ColumnElement[bool]) -> int:
     return int(result.rowcount)  # type: ignore[attr-defined] # an update's result has a count
 
 
+def last_said(session: Session, record_id: str, action: str) -> AuditLine | None:
+    """The newest line of that ``action`` about a record; None where there is none."""
+    query = select(AuditEntry).where(AuditEntry.record_id == record_id, AuditEntry.action == action)
+    entry = session.scalars(query.order_by(AuditEntry.number.desc()).limit(1)).one_or_none()
+    return None if entry is None else _as_line(entry)
+
+
 class AuditLog:
     """Reads and verifies the log. Raises :class:`StorageError` where the database fails."""
 
@@ -155,7 +166,7 @@ class AuditLog:
 
     def verify(self) -> AuditReport:
         """Compute every hash again."""
-        count, erased, previous = 0, 0, FIRST_PREVIOUS
+        count, erased, told, previous = 0, 0, 0, FIRST_PREVIOUS
         with self._database.reading() as session:
             for entry in _all(session):
                 fault = _fault_of(entry, count + 1, previous)
@@ -163,7 +174,9 @@ class AuditLog:
                     return AuditReport(lines=count, erased=erased, head=previous, fault=fault)
                 count, previous = entry.number, entry.hash
                 erased += entry.salt is None
-        return AuditReport(lines=count, erased=erased, head=previous, fault=None)
+                told += _emptied_by(entry)
+        fault = None if erased <= told else f"{erased} lines say nothing any more, and only {told} were taken out"
+        return AuditReport(lines=count, erased=erased, head=previous, fault=fault)
 
 
 def _all(session: Session) -> Iterator[AuditEntry]:
@@ -183,6 +196,14 @@ def _fault_of(entry: AuditEntry, number: int, previous: str) -> str | None:
     if entry.digest != _sha256(entry.salt, entry.record_id, entry.person_id, entry.detail):
         return f"what line {number} says was changed after it was written"
     return None
+
+
+def _emptied_by(entry: AuditEntry) -> int:
+    """How many lines were emptied when this one was written."""
+    if entry.action not in _EMPTYING or entry.detail is None:
+        return 0
+    detail = json.loads(entry.detail)
+    return int(detail.get("audit_lines") or detail.get("audit lines") or 0)  # the second as it was written at first
 
 
 def _as_line(entry: AuditEntry) -> AuditLine:

@@ -12,9 +12,9 @@ from optimind.core.events import AttendanceStatus
 from optimind.core.registers import record_id
 from optimind.core.timetable import Meeting
 from optimind.plugin_api import RecordRow
-from optimind.storage.audit import Said, append
+from optimind.storage.audit import Said, append, last_said
 from optimind.storage.deciding import decide_records
-from optimind.storage.new_records import make_record
+from optimind.storage.new_records import PlainSession, make_record
 from optimind.storage.recording import enter_session, finish, records_by_id
 from optimind.storage.rows import as_row
 from optimind.storage.school_tables import StoredCorrection
@@ -39,7 +39,7 @@ class Correction:
 class Unseen:
     """Somebody who has no record of ``meeting`` yet."""
 
-    meeting: Meeting
+    meeting: Meeting | PlainSession
     person_id: str
     name: str
 
@@ -64,7 +64,8 @@ def correct(
     before = {key: as_row(record) for key, record in records.items()}
     for person in unseen:
         if person.record_id not in records:
-            enter_session(session, person.meeting)
+            if isinstance(person.meeting, Meeting):
+                enter_session(session, person.meeting)
             records[person.record_id] = make_record(person.meeting, person.person_id, person.name, now)
             session.add(records[person.record_id])
     session.flush()
@@ -104,9 +105,7 @@ def withdraw(
     record = records[key]
     before = {key: as_row(record)}
     newest.withdrawn_at = now
-    # What stays where nothing was ever seen of the person, and nobody else said anything.
-    record.status, record.rule, record.source = str(AttendanceStatus.NEEDS_REVIEW), str(Rule.TAKEN_BACK), "manual"
-    record.reason = "a correction was taken back, and nothing else is known"
+    _undo(session, record)
     session.flush()
     detail = {"date": record.date.isoformat(), "session": record.session, "status": newest.status, "why": why}
     append(
@@ -124,6 +123,18 @@ def withdraw(
     )
     decide_records(session, [record], now, {})
     return finish(session, [record], before, sinks, now)[key]
+
+
+def _undo(session: Session, record: Record) -> None:
+    """Let the record be what it was decided to be last: that stays where what it was decided by is no longer kept."""
+    said = last_said(session, record.record_id, "decided")
+    if said is None or said.detail.get("rule") == Rule.TAKEN_BACK:
+        # What stays where nothing was ever seen of the person, and nobody else said anything.
+        record.status, record.rule, record.source = str(AttendanceStatus.NEEDS_REVIEW), str(Rule.TAKEN_BACK), "manual"
+        record.reason = "a correction was taken back, and nothing else is known"
+        return
+    record.status, record.rule = said.detail["status"], said.detail["rule"]
+    record.reason, record.source = said.detail["reason"], said.actor
 
 
 def _said(record: Record, correction: Correction, was: str | None) -> Said:

@@ -8,18 +8,21 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from optimind.core.decisions import Decision, Evidence, EvidenceKind, Rule, decide, first_suspicion
+from optimind.core.decisions import Decision, Evidence, EvidenceKind, Rule, Watched, decide, first_suspicion
 from optimind.core.events import AttendanceStatus
 from optimind.core.registers import seconds_seen
 from optimind.core.timetable import Meeting
 from optimind.storage.known import Best, Known, known_of, meeting_of, on_roster
 from optimind.storage.school_tables import StoredCorrection
 from optimind.storage.tables import Record
+from optimind.storage.watching import MINUTES_KEPT
 
 __all__ = ["Best", "decide_records", "meeting_of", "on_roster"]
 
 _BY_CAMERA = "camera"
 _BY_RULE = "rule"
+_NEEDS_ALL = (Rule.NEVER_SEEN, Rule.WENT_OUT, Rule.LEFT_EARLY)
+_NEEDS_THE_BEGINNING = (Rule.LATE, Rule.TOO_LATE)
 
 
 def decide_records(
@@ -44,7 +47,11 @@ def _decide(record: Record, known: Known, now: datetime, said: AttendanceStatus 
         during = evidence
     else:
         meeting, closed_at = held
-        decision = _in_meeting(record, meeting, evidence, known, now if closed_at is None else closed_at)
+        watched = known.watched.get(record.session_id, ())
+        if not watched and closed_at is not None and now - meeting.ends_at >= MINUTES_KEPT:
+            watched = _as_once_watched(record, meeting)
+        at = now if closed_at is None else closed_at
+        decision = _in_meeting(record, meeting, evidence, known, watched=watched, now=at)
         during = [_clipped(each, meeting) for each in evidence if meeting.overlaps(each.first_at, each.last_at)]
     correction = known.corrections.get(record.record_id)
     if decision is None and correction is None:
@@ -82,8 +89,17 @@ def _without_timetable(record: Record, evidence: Sequence[Evidence], said: Atten
     return Decision(status=said or kept, rule=Rule.SEEN, reason="was seen")
 
 
+def _as_once_watched(record: Record, meeting: Meeting) -> Watched:
+    """What must have been watched for the record to be what it is; the minutes themselves were kept long enough."""
+    if record.rule in _NEEDS_ALL:
+        return [(meeting.opens_at, meeting.ends_at)]
+    if record.rule in _NEEDS_THE_BEGINNING and record.last_seen_at is not None:
+        return [(meeting.opens_at, record.last_seen_at)]
+    return ()
+
+
 def _in_meeting(
-    record: Record, meeting: Meeting, evidence: Sequence[Evidence], known: Known, now: datetime
+    record: Record, meeting: Meeting, evidence: Sequence[Evidence], known: Known, *, watched: Watched, now: datetime
 ) -> Decision | None:
     roster = known.rosters[meeting.class_id, meeting.date]
     record.name = roster.get(record.person_id, record.name)
@@ -101,7 +117,7 @@ def _in_meeting(
         # Of a class without a roster everybody belongs to it who comes.
         is_member=not roster or record.person_id in roster,
         excuse=excuse,
-        watched=known.watched.get(record.session_id, ()),
+        watched=watched,
         now=now,
     )
 

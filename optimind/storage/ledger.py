@@ -128,13 +128,17 @@ class Ledger:
         rows = self._written(lambda session: keep(session, marks, sinks, self._clock()))
         return [rows[record_id(mark.date, mark.session, mark.sighting.person_id)] for mark in marks]
 
-    def settle(self, meeting: Meeting, now: datetime, sinks: Sequence[str] = ()) -> list[RecordRow]:
+    def settle(
+        self, meeting: Meeting, now: datetime, sinks: Sequence[str] = (), *, only_known: bool = False
+    ) -> list[RecordRow]:
         """Decide about everybody on the roster of ``meeting`` as things stand at ``now``; return what has changed.
 
         Whoever is absent gets a record. From the end of the meeting on it is closed, and settling it again changes
-        nothing. One in whose room no camera gave any picture is left alone: nobody knows whether it was held.
+        nothing. One in whose room no camera gave any picture is left alone: nobody knows whether it was held. So is,
+        with ``only_known``, one of which nothing was kept so far.
         """
-        return self._written(lambda session: settle(session, meeting, now, sinks, self._clock()))
+        clock = self._clock()
+        return self._written(lambda session: settle(session, meeting, now, sinks, clock, only_known=only_known))
 
     def redecide(self, records: Sequence[str], sinks: Sequence[str] = ()) -> list[RecordRow]:
         """Decide again about these records, as after a correction or an excuse; return what has changed."""

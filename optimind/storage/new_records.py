@@ -1,6 +1,7 @@
 """Records as they begin: of whom nothing is decided yet."""
 
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
 
 from optimind.core.events import AttendanceMarked, AttendanceStatus
 from optimind.core.registers import record_id, session_id
@@ -8,13 +9,22 @@ from optimind.core.timetable import Meeting
 from optimind.storage.tables import Record
 from optimind.storage.text import storable
 
-__all__ = ["make_record", "record_of"]
+__all__ = ["PlainSession", "make_record", "record_of"]
 
 _CAMERA = "camera"
 
 
-def make_record(meeting: Meeting, person_id: str, name: str, now: datetime) -> Record:
+@dataclass(frozen=True, slots=True)
+class PlainSession:
+    """A session that is in no timetable."""
+
+    date: date
+    session: str
+
+
+def make_record(meeting: Meeting | PlainSession, person_id: str, name: str, now: datetime) -> Record:
     """A record of ``meeting`` of somebody of whom nothing was seen; not in the database yet."""
+    planned = meeting if isinstance(meeting, Meeting) else None
     return Record(
         record_id=record_id(meeting.date, meeting.session, person_id),
         date=meeting.date,
@@ -32,9 +42,9 @@ def make_record(meeting: Meeting, person_id: str, name: str, now: datetime) -> R
         version=0,
         created_at=now,
         updated_at=now,
-        session_id=session_id(meeting.date, meeting.session),
-        class_id=storable(meeting.class_id),
-        starts_at=meeting.starts_at,
+        session_id="" if planned is None else session_id(meeting.date, meeting.session),
+        class_id="" if planned is None else storable(planned.class_id),
+        starts_at=None if planned is None else planned.starts_at,
         rule="",
         reason="",
         embedder="",

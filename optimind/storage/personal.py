@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,13 @@ from optimind.storage.redacting import redact
 from optimind.storage.resealing import reseal
 from optimind.storage.searching import Search, Wanted, search_files, search_tables
 from optimind.storage.text import storable
+from optimind.storage.watching import MINUTES_KEPT
 
 __all__ = ["PersonalData"]
 
-_MINUTES_KEPT = timedelta(days=90)
+
+_SWEEPER = "privacy sweep"
+_LINES = "audit lines"
 
 
 class PersonalData:
@@ -71,7 +74,7 @@ class PersonalData:
         audit log that tell of the person lose what they say.
         """
         with self._database.writing() as session:
-            return redact(session, _storable(wanted), is_decided=is_decided)
+            return redact(session, _storable(wanted), is_decided=is_decided, now=self._clock())
 
     def scrub(self) -> bool:
         """Leave nothing in the files of SQLite but what is in the tables; False where a reader is in the way."""
@@ -124,7 +127,7 @@ class PersonalData:
         """
         counts: Counter[str] = Counter()
         self._repeat(lambda session: {"shots": sweeping.sweep_shots(session, shots_before)}, counts, once=True)
-        minutes_before = self._clock() - _MINUTES_KEPT
+        minutes_before = self._clock() - MINUTES_KEPT
         self._repeat(lambda session: {"watched": sweeping.sweep_minutes(session, minutes_before)}, counts, once=True)
         if records_before is not None:
             day = records_before
@@ -135,7 +138,9 @@ class PersonalData:
         gone = {name: number for name, number in sorted(counts.items()) if number}
         if gone:
             with self._database.writing() as session:
-                append(session, self._clock(), [Said(actor="privacy sweep", action="swept", detail=gone)])
+                # How many lines of the log went is said where they went.
+                detail = {name: number for name, number in gone.items() if name != _LINES}
+                append(session, self._clock(), [Said(actor=_SWEEPER, action="swept", detail=detail)])
             self._database.scrub()
         return gone
 
@@ -154,6 +159,9 @@ class PersonalData:
         while True:
             with self._database.writing() as session:
                 done = work(session)
+                if done.get(_LINES):
+                    said = Said(actor=_SWEEPER, action="swept", detail={"audit_lines": done[_LINES]})
+                    append(session, self._clock(), [said])
             counts.update(done)
             if once or not any(done.values()):
                 return

@@ -84,13 +84,22 @@ def keep(
     return finish(session, records.values(), before, sinks, now)
 
 
-def settle(session: Session, meeting: Meeting, now: datetime, sinks: Sequence[str], clock: datetime) -> list[RecordRow]:
+def settle(
+    session: Session,
+    meeting: Meeting,
+    now: datetime,
+    sinks: Sequence[str],
+    clock: datetime,
+    *,
+    only_known: bool = False,
+) -> list[RecordRow]:
     """Decide about the whole class of ``meeting`` at ``now``; ``clock`` is this machine's time. Returns changes.
 
-    Nobody is called absent before the moment from which on they may be.
+    Nobody is called absent before the moment from which on they may be. With ``only_known`` one of which nothing was
+    ever kept is left alone.
     """
     known = session.get(StoredSession, session_id(meeting.date, meeting.session))
-    if known is None and not _was_watched(session, meeting):
+    if known is None and (only_known or not _was_watched(session, meeting)):
         return []
     stored = known or enter_session(session, meeting)
     if stored.closed_at is not None:
@@ -184,8 +193,12 @@ def enter_sessions(session: Session, meetings: Iterable[Meeting]) -> None:
         del stored
 
 
-def enter_session(session: Session, meeting: Meeting) -> StoredSession:
-    """Keep ``meeting`` as it is held. Until it is closed the newest timetable counts, after that the one of then."""
+def enter_session(session: Session, meeting: Meeting, *, is_told: bool = False) -> StoredSession:
+    """Keep ``meeting`` as it is held. Until it is closed the newest timetable counts, after that the one of then.
+
+    One that is held by hand changes only where somebody starts or stops it (``is_told``): a run that has not noticed
+    yet that it was stopped would prolong it with its next mark.
+    """
     key = session_id(meeting.date, meeting.session)
     values = {
         "date": meeting.date,
@@ -205,7 +218,7 @@ def enter_session(session: Session, meeting: Meeting) -> StoredSession:
         stored = StoredSession(session_id=key, **values)
         session.add(stored)
         session.flush()
-    elif stored.closed_at is None:
+    elif stored.closed_at is None and (is_told or not stored.by_hand):
         for name, value in values.items():
             if getattr(stored, name) != value:
                 setattr(stored, name, value)

@@ -1,9 +1,11 @@
 """Takes somebody who is forgotten out of what people wrote of others: works inside one transaction of the caller."""
 
+from datetime import datetime
+
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from optimind.storage.audit import erase_lines
+from optimind.storage.audit import Said, append, erase_lines
 from optimind.storage.searching import Wanted, texts_about, without_words
 
 __all__ = ["redact"]
@@ -11,7 +13,7 @@ __all__ = ["redact"]
 INSTEAD = "[forgotten]"
 
 
-def redact(session: Session, wanted: Wanted, *, is_decided: bool) -> tuple[int, list[str]]:
+def redact(session: Session, wanted: Wanted, *, is_decided: bool, now: datetime) -> tuple[int, list[str]]:
     """Write ``[forgotten]`` for the person in the texts of others' rows; return how many, and records to redecide.
 
     The reasons of records follow from those texts: they are left until that was done (``is_decided``). A line of the
@@ -30,4 +32,7 @@ def redact(session: Session, wanted: Wanted, *, is_decided: bool) -> tuple[int, 
             new = without_words(text, wanted.words, INSTEAD)
             session.execute(update(table).where(*mine).values({column.name: new}))
             count += 1
-    return count + erase_lines(session, lines), sorted(touched)
+    erased = erase_lines(session, lines)
+    if erased:
+        append(session, now, [Said(actor="person forget", action="redacted", detail={"audit_lines": erased})])
+    return count + erased, sorted(touched)

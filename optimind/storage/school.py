@@ -1,5 +1,6 @@
 """What the ledger knows of the school: rosters, excuses, sessions, and when which camera watched."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -81,19 +82,25 @@ class School:
         """Bring the roster of ``class_id`` to ``people``, as it stands on ``day``; what was decided before stays.
 
         Who is not among them any more left the day before. Who is new belongs to the class from ``day`` on, or from
-        the beginning where the class had no roster so far. An entry with dates of its own is kept with these.
+        the beginning where the class had no roster so far. An entry with dates of its own is kept with these; somebody
+        may stand there several times where each has a first day of its own.
         """
         class_id = storable(class_id)
         with self._database.writing() as session:
             mine = select(StoredMember).where(StoredMember.class_id == class_id).order_by(StoredMember.first_day)
+            rows: dict[str, list[StoredMember]] = {}
+            for row in session.scalars(mine):
+                rows.setdefault(row.person_id, []).append(row)
             # Of somebody who left and came back, the latest time.
-            known = {member.person_id: member for member in session.scalars(mine)}
+            known = {person_id: own[-1] for person_id, own in rows.items()}
+            times = Counter(storable(entry.person_id) for entry in people)
             since = day if known else _BEGINNING
             joined, renamed = set(), set()
             for entry in people:
                 person_id, name = storable(entry.person_id), storable(entry.name)
-                member = known.get(person_id)
-                if member is None or _has_left(member, entry, day):
+                is_only = times[person_id] == 1
+                member = known.get(person_id) if is_only else _since(rows.get(person_id, ()), entry.first_day)
+                if member is None or (is_only and _has_left(member, entry, day)):
                     first_day = entry.first_day or (since if member is None else day)
                     session.add(
                         StoredMember(
@@ -110,6 +117,7 @@ class School:
                     renamed.add(person_id)
                 member.name, member.last_day = name, entry.last_day
                 member.first_day = entry.first_day or member.first_day
+            _drop_others(session, rows, people, times)
             left = _taken_off(session, known, {storable(entry.person_id) for entry in people}, day)
         return RosterChange(joined=tuple(sorted(joined)), left=left, renamed=tuple(sorted(renamed)))
 
@@ -192,9 +200,9 @@ class School:
     # -- sessions
 
     def enter(self, meeting: Meeting) -> None:
-        """Keep a meeting, such as one that is started by hand. One that is closed stays what it was."""
+        """Keep a meeting, such as one that is started or stopped by hand. One that is closed stays what it was."""
         with self._database.writing() as session:
-            enter_session(session, meeting)
+            enter_session(session, meeting, is_told=True)
 
     def meetings(self, first_at: datetime, last_at: datetime, *, only_open: bool = False) -> list[Meeting]:
         """Return the meetings that are known and were, in part, between these moments, by their start."""
@@ -251,6 +259,15 @@ class School:
         with self._database.reading() as session:
             return set(session.scalars(query))
 
+    def settled_until(self, since: datetime) -> dict[str, datetime]:
+        """Return, by room, when the latest session ended that was not by hand and is closed; none before ``since``."""
+        query = select(StoredSession.room, func.max(StoredSession.ends_at).label("until")).where(
+            StoredSession.ends_at >= since, StoredSession.closed_at.is_not(None), StoredSession.by_hand.is_(False)
+        )
+        with self._database.reading() as session:
+            found = session.execute(query.group_by(StoredSession.room))
+            return {row.room: row.until for row in found}
+
     def forget_watches(self, before: datetime) -> int:
         """Delete the minutes before ``before``; return how many those are."""
         with self._database.writing() as session:
@@ -263,6 +280,22 @@ def _has_left(member: StoredMember, entry: RosterEntry, day: date) -> bool:
     if member.last_day is None or member.last_day >= day:
         return False
     return entry.last_day != member.last_day and (entry.last_day is None or entry.last_day >= day)
+
+
+def _since(rows: Sequence[StoredMember], first_day: date | None) -> StoredMember | None:
+    """The row of a person that begins on ``first_day``."""
+    return next((row for row in rows if row.first_day == first_day), None)
+
+
+def _drop_others(
+    session: Session, rows: Mapping[str, list[StoredMember]], people: Sequence[RosterEntry], times: Mapping[str, int]
+) -> None:
+    """Of who stands there several times, each with dates of its own, no other time counts."""
+    wanted = {(storable(entry.person_id), entry.first_day) for entry in people}
+    for person_id, own in rows.items():
+        for row in own if times.get(person_id, 0) > 1 else ():
+            if (person_id, row.first_day) not in wanted:
+                session.delete(row)
 
 
 def _taken_off(session: Session, known: Mapping[str, StoredMember], wanted: set[str], day: date) -> tuple[str, ...]:

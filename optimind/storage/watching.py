@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -12,7 +12,10 @@ from optimind.storage.chunks import chunks
 from optimind.storage.school_tables import WatchedMinute
 from optimind.storage.text import storable
 
-__all__ = ["Watch", "keep_watches"]
+__all__ = ["MINUTES_KEPT", "Watch", "keep_watches"]
+
+MINUTES_KEPT = timedelta(days=90)
+"""So long it is known when which camera watched."""
 
 _FIGURES = ("seconds", "faces", "named")
 

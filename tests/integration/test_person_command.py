@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import stat
 import threading
@@ -27,7 +28,7 @@ from optimind.app.sinks import enabled_sinks
 from optimind.cli import main
 from optimind.config import load_config
 from optimind.core.events import AttendanceStatus
-from optimind.errors import GalleryMissing
+from optimind.errors import GalleryError, GalleryMissing
 from optimind.gallery import load_gallery, save_gallery
 from optimind.gallery.format import temporary_of
 from optimind.gallery.journal import journal_of
@@ -99,6 +100,22 @@ def test_consents_are_recorded_listed_and_withdrawn(
     assert call("person", "list") == 0
     assert "withdrawn 20" in call.out
     assert "3 people: 2 with a template, 1 with a consent; 1 have a template and no consent" in call.out
+
+
+def test_a_withdrawal_that_was_cut_off_is_completed_by_the_same_command(
+    school: School, call: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("config.yaml").write_text(CONFIG + "privacy: {require_consent: true}\n")
+
+    def fail(*_: object) -> None:
+        raise GalleryError("the disk is full", mend="make room")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("optimind.cli.person.remove_from_gallery", fail)
+        assert call("person", "withdraw", ANNA) == 1
+    assert call("person", "withdraw", ANNA) == 0
+    assert "2 templates were taken out" in call.out
+    assert call("person", "withdraw", ANNA) == 2
 
 
 @pytest.mark.parametrize(
@@ -271,6 +288,25 @@ def test_what_is_left_is_an_error_that_says_where(school: School, call: Told) ->
     with school.ledger() as ledger:
         assert "visits [forgotten]" in [excuse.why for excuse in ledger.school.excuses(BO)]
         assert ledger.audit.verify().fault is None
+
+
+def test_a_roster_that_would_bring_them_back_is_named(school: School, call: Told) -> None:
+    Path("config.yaml").write_text(CONFIG + "timetable: {rosters: {csv: rosters.csv}}\n")
+    Path("rosters.csv").write_text(f"class,person_id\n7B,{BO}\n7B,{ANNA}\n")
+    assert call("person", "forget", ANNA, "--yes") == 3
+    assert "rosters.csv:3: this roster still names them" in call.out
+    Path("rosters.csv").write_text(f"class,person_id\n7B,{BO}\n")
+    assert call("person", "forget", ANNA, "--yes") == 0
+    assert "nothing was there (optimind person list" in call.out
+
+
+@pytest.mark.parametrize("output", ["all", "all.zip"])
+def test_an_id_that_is_no_utf_8_is_exported_too(output: str, school: School, call: Told) -> None:
+    folder = Path(os.fsdecode(b"datasets/7\xff"))
+    folder.mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(b"x")
+    assert call("person", "export", folder.name, "--output", output) == 0
+    assert "1 photographs" in call.out
 
 
 def test_what_a_correction_says_of_somebody_else_is_said_anew(with_sheet: School, call: Told) -> None:

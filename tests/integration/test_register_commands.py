@@ -121,6 +121,13 @@ def test_an_excuse_changes_what_was_decided(command: Command) -> None:
     assert (excuse["person_id"], excuse["why"], excuse["until"]) == ("4", "flu", DAY.isoformat())
     number = str(excuse["excuse_id"])
     assert command("attendance", "excuse", "3", "--withdraw", number).returncode == 2
+    for words, named in ((["Umer"], "nobody has the id or the name"), (["4", "--class", "7b"], 'one of: "7B"')):
+        refused = command("attendance", "excuse", *words)
+        assert (refused.returncode, named in refused.stderr) == (2, True), refused.stderr
+    (by_name,) = document(command("attendance", "excuses", "--person", "4", "--json"))
+    assert command("attendance", "excuse", "Ömer", "--from", "2026-09-08").returncode == 0
+    assert len(document(command("attendance", "excuses", "--person", "4", "--json"))) == 2
+    assert command("attendance", "excuse", "Ömer", "--withdraw", str(by_name["excuse_id"] + 1)).returncode == 0
     assert command("attendance", "excuse", "4", "--withdraw", number).returncode == 0
     assert statuses(command)["Ömer"] == "absent"
 
@@ -153,7 +160,8 @@ def test_a_changed_log_is_found_out(command: Command, tmp_path: Path) -> None:
     report = document(command("attendance", "verify", "--json"))
     assert (report["ok"], report["erased"]) == (True, 0)
     head = report["head"]
-    assert command("attendance", "verify", "--head", head).returncode == 0
+    assert command("attendance", "verify", "--head", f" {head.upper()}").returncode == 0
+    assert command("attendance", "verify", "--head", head[:8]).returncode == 2, "it is no log that was cut off"
     connection = sqlite3.connect(tmp_path / "data" / "optimind.db")
     connection.execute("DELETE FROM audit WHERE number = (SELECT max(number) FROM audit)")
     connection.commit()
@@ -186,9 +194,16 @@ def test_a_roster_that_changes(command: Command, tmp_path: Path) -> None:
     assert "7B: 1 joined, 3 left, 1 renamed" in command("timetable", "roster").stdout
     members = document(command("timetable", "roster", "--json"))
     assert [each["name"] for each in members] == ["Anna", "Eva"]
+    for day in ("2026-01-01", "2036-01-01"):
+        (tmp_path / "rosters.csv").write_text("class,person_id,name\n7B,1,Anna\n7B,6,Finn\n", "utf-8")
+        assert command("timetable", "roster", "--date", day).returncode == 0
+    finn = [each for each in document(command("timetable", "roster", "--json")) if each["person_id"] == "6"]
+    assert finn, "who looks at another day enters nothing as of it"
     (tmp_path / "rosters.csv").write_text("class,person_id,name\n7B,,x\n", "utf-8")
     refused = command("timetable", "roster")
     assert (refused.returncode, "rosters.csv:2: person_id: is empty" in refused.stderr) == (2, True)
+    checked = command("config", "check")
+    assert (checked.returncode, "rosters.csv:2: person_id: is empty" in checked.stderr) == (2, True)
 
 
 def test_a_session_by_hand(command: Command) -> None:
@@ -203,3 +218,13 @@ def test_a_session_by_hand(command: Command) -> None:
     assert document(command("session", "list", "--at", "2026-09-01T15:30", "--json")) == []
     assert command("session", "stop", "--at", "2026-09-01T15:30").returncode == 2
     assert command("session", "start", "--room", "nowhere").returncode == 2
+    assert command("session", "start", "--class", "X" * 65).returncode == 2
+    assert command("session", "start", "--at", "9999-12-31T23:59").returncode == 2
+    # Else the lesson of the timetable and this one would be the same.
+    like_maths = command("session", "start", "--class", "7B", "--name", "maths", "--at", "2026-09-01T08:00")
+    assert (like_maths.returncode, "another --name" in like_maths.stderr) == (2, True)
+    mistyped = command("session", "start", "--class", "7b", "--at", "2026-09-01T16:00")
+    assert (mistyped.returncode, "nobody will be absent; there are: 7B" in mistyped.stderr) == (0, True)
+    # The clocks are put back an hour at three.
+    at_night = document(command("session", "start", "--name", "night", "--at", "2026-10-25T02:45", "--json"))
+    assert at_night["ends_at"] == "2026-10-25T02:30:00+01:00"

@@ -95,6 +95,8 @@ def test_a_worksheet_is_read_like_a_table(in_worksheet: Config, server: SheetsSe
         ([["7B", "", "Nobody"]], ["Roster", "2", "person_id"]),
         ([["7B", "1", "Ana", "yesterday"]], ["Roster", "2", "from"]),
         ([["7B", "1", "Ana"], ["", "2", "Ben"]], ["Roster", "3", "class"]),
+        ([["7B", "1", "Ana"], ["7B", "2", "Ben"], ["7B", "1", "Ana"]], [":4", "1 is in 7B by line 2 already"]),
+        ([["7B", "1", "", "2026-09-01", "2026-09-30"], ["7B", "1", "", "2026-09-30"]], [":3", "by line 2 already"]),
     ],
 )
 def test_what_is_wrong_in_a_worksheet_is_said_with_its_line(

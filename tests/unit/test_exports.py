@@ -14,7 +14,7 @@ import pytest
 from openpyxl import load_workbook
 
 from optimind.errors import OptiMindError, UsageError
-from optimind.exports import COLUMNS, RegisterFormat, write_register
+from optimind.exports import COLUMNS, RegisterFormat, replace_file, write_register
 from optimind.plugin_api import RecordRow
 from optimind.testing.sinks import make_row
 
@@ -213,3 +213,18 @@ def test_the_table_says_why_where_the_status_does_not(capsys: pytest.CaptureFixt
     assert "in time" not in told
     write_register([make_row("r1", name="Ana", rule="on_time", reason="was there in time")], "table")
     assert "in time" not in capsys.readouterr().out
+
+
+def test_what_is_private_is_so_whatever_was_there_before(tmp_path: Path) -> None:
+    path = tmp_path / "face.jpg"
+    path.touch(0o644)
+    replace_file(path, b"a face", is_private=True)
+    assert (path.read_bytes(), stat.S_IMODE(path.stat().st_mode)) == (b"a face", 0o600)
+
+
+def test_a_name_of_10000_characters_fills_no_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    long = make_row(name="x" * 10_000, status="late", rule="late", reason="came 9 min after the start")
+    write_register([long], "table")
+    printed = capsys.readouterr().out
+    assert len(printed) < 2_000
+    assert "x…: came 9 min" in " ".join(printed.split())

@@ -145,3 +145,27 @@ def test_a_table_that_is_no_utf8_or_not_there(tmp_path: Path) -> None:
     (tmp_path / "lessons.csv").unlink()
     with pytest.raises(ConfigError, match=r"lessons\.csv cannot be read"):
         timetable(tmp_path, "timetable: {sessions: lessons.csv}\n")
+
+
+LINE = "7B,maths,mon,08:00,08:45,{room},{first},{last}\n"
+
+
+@pytest.mark.parametrize(
+    ("second", "is_twice"),
+    [
+        (LINE.format(room="102", first="", last=""), True),
+        (LINE.format(room="101", first="2026-12-07", last=""), True),
+        (LINE.format(room="102", first="2026-12-08", last=""), False),
+        (LINE.format(room="102", first="", last="2026-08-31"), False),
+        (LINE.format(room="102", first="", last="").replace("mon", "tue-sun"), False),
+        (LINE.format(room="102", first="", last="").replace("maths", "art"), False),
+    ],
+)
+def test_a_class_is_not_in_the_same_session_twice(tmp_path: Path, second: str, *, is_twice: bool) -> None:
+    header = "class,name,days,start,end,room,from,until\n"
+    text = header + LINE.format(room="101", first="2026-09-01", last="2026-12-07") + second
+    if not is_twice:
+        assert len(csv_timetable(tmp_path, text).sessions) == 2
+        return
+    with pytest.raises(ConfigError, match=r'csv:3: there is a session "7B maths 08:00" .*csv:2'):
+        csv_timetable(tmp_path, text)

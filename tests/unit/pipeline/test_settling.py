@@ -45,6 +45,13 @@ def settler(ledger: Ledger, clock: Clock) -> Settler:
     return Settler(ledger, book, ["memory"], clock, monotonic=lambda: clock.seconds)
 
 
+def began(settler: Settler, clock: Clock) -> None:
+    """The run was there when the lesson began."""
+    clock.at = at(maths(), 0)
+    settler.tick()
+    clock.seconds += SETTLE_S
+
+
 def statuses(ledger: Ledger) -> dict[str, str]:
     return {row.person_id: row.status for row in ledger.register(session=maths().session)}
 
@@ -65,6 +72,7 @@ def test_the_absent_are_entered_when_nobody_can_come_in_time_any_more(
 
 def test_who_comes_after_all_is_not_absent(ledger: Ledger, settler: Settler, clock: Clock) -> None:
     watch(ledger, maths())
+    began(settler, clock)
     clock.at = at(maths(), 46)
     settler.tick()
     assert set(statuses(ledger).values()) == {"absent"}
@@ -87,9 +95,24 @@ def test_who_was_missed_by_a_camera_that_was_off_is_to_be_looked_at(
     ledger: Ledger, settler: Settler, clock: Clock
 ) -> None:
     watch(ledger, maths(), 0, 10)
+    began(settler, clock)
     clock.at = at(maths(), 46)
     settler.tick()
     assert set(statuses(ledger).values()) == {"needs_review"}
+
+
+def test_a_run_with_another_timetable_decides_about_no_session_of_before(
+    ledger: Ledger, settler: Settler, clock: Clock
+) -> None:
+    """Its room was watched, but an earlier run would have begun it: then it stood in no timetable."""
+    watch(ledger, maths())
+    clock.at = at(maths(), 50)
+    settler.tick()
+    assert statuses(ledger) == {}
+    ledger.school.enter(maths())
+    clock.seconds += SETTLE_S
+    Settler(ledger, MeetingBook(timetable(), ledger.school), [], clock).tick()
+    assert set(statuses(ledger).values()) == {"absent"}
 
 
 def test_it_is_not_done_all_the_time(ledger: Ledger, settler: Settler, clock: Clock) -> None:
@@ -113,9 +136,10 @@ def test_a_ledger_that_cannot_be_written_is_tried_again(
 ) -> None:
     watch(ledger, maths())
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise StorageError("the disk is full", mend="make room")
 
+    began(settler, clock)
     clock.at = at(maths(), 46)
     with monkeypatch.context() as broken:
         broken.setattr(ledger, "settle", fail)

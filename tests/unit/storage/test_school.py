@@ -13,7 +13,7 @@ from ledger_marks import url_of
 from school import entries
 from school_ledger import DAY, MEETING, at, mark, watches
 
-from optimind.storage import Ledger
+from optimind.storage import Ledger, RosterEntry
 
 NEXT_DAY = DAY + timedelta(days=1)
 
@@ -51,6 +51,18 @@ def test_the_same_roster_again_changes_nothing(ledger: Ledger) -> None:
     ledger.school.set_roster("7b", entries({"1": "Ana"}), DAY)
     again = ledger.school.set_roster("7b", entries({"1": "Ana"}), NEXT_DAY)
     assert (again.joined, again.left, again.renamed) == ((), (), ())
+
+
+@pytest.mark.parametrize("is_reversed", [False, True])
+def test_somebody_who_is_away_for_a_while_has_two_lines(ledger: Ledger, *, is_reversed: bool) -> None:
+    times = [(DAY, DAY + timedelta(days=30)), (DAY + timedelta(days=90), None)]
+    lines = [RosterEntry(person_id="1", name="Ana", first_day=first, last_day=last) for first, last in times]
+    ledger.school.set_roster("7b", entries({"1": "Ana", "2": "Ben"}), DAY)
+    for days in (1, 2, 60, 95):  # each minute the same is read again
+        people = [*(reversed(lines) if is_reversed else lines), *entries({"2": "Ben"})]
+        ledger.school.set_roster("7b", people, DAY + timedelta(days=days))
+    found = [(each.first_day, each.last_day) for each in ledger.school.members("7b") if each.person_id == "1"]
+    assert found == times
 
 
 def test_a_person_in_several_classes(ledger: Ledger) -> None:
@@ -182,6 +194,14 @@ def test_a_closed_meeting_keeps_the_rules_of_then(ledger: Ledger) -> None:
     ledger.school.enter(stricter)
     ledger.record(replace(mark("2", 12, 45), meeting=stricter))
     assert statuses(ledger) == {"1": ("late", "late"), "2": ("late", "late")}
+
+
+def test_a_mark_of_a_run_that_has_not_noticed_does_not_go_on_with_a_session_that_was_stopped(ledger: Ledger) -> None:
+    by_hand = replace(MEETING, by_hand=True)
+    ledger.school.enter(by_hand)
+    ledger.school.enter(replace(by_hand, ends_at=at(10)))
+    ledger.record(replace(mark("1", 8, 12), meeting=by_hand))
+    assert [each.ends_at for each in ledger.school.meetings(at(0), at(1))] == [at(10)]
 
 
 # -- what was watched --------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from ledger_marks import START, make_mark, url_of
-from school import entries
+from school import DAY, enter_class, entries, maths, seen, watch
 from school_person import add_shot
 
 from optimind.core.events import AttendanceStatus
@@ -76,8 +76,9 @@ def test_records_go_by_their_date_with_all_that_belongs_to_them(ledger: Ledger) 
     assert ledger.personal.counts("1") == {"audit": 1}  # the excuse was entered this year
     report = ledger.audit.verify()
     assert (report.fault, report.erased) == (None, 2)
-    (line,) = [line for line in ledger.audit.lines() if line.action == "swept"]
-    assert (line.actor, line.person_id, line.detail) == ("privacy sweep", None, gone)
+    *told, line = [line for line in ledger.audit.lines() if line.action == "swept"]
+    assert [each.detail for each in told] == [{"audit_lines": 2}]
+    assert (line.actor, line.person_id, {"audit lines": 2} | line.detail) == ("privacy sweep", None, gone)
     assert sweep(ledger, records=LONG_AGO) == {}
 
 
@@ -161,3 +162,34 @@ def test_minutes_go_after_90_days_but_for_those_of_an_open_meeting(ledger: Ledge
     ledger.settle(meeting, meeting.ends_at)
     assert sweep(ledger) == {"watched": 1}
     assert len(ledger.school.watches("a", old, NOW)) == 1
+
+
+def test_when_the_minutes_are_gone_what_was_decided_by_them_stays(ledger: Ledger) -> None:
+    enter_class(ledger, ["late", "early", "absent"])
+    watch(ledger, maths())
+    ledger.record_many([seen(maths(), "late", 9, 44), seen(maths(), "early", 0, 20)])
+    ledger.settle(maths(), maths().ends_at)
+    assert sweep(ledger) == {"watched": 45}
+    statuses = {"late": "late", "early": "left_early", "absent": "absent"}
+    assert {row.person_id: row.status for row in ledger.register()} == statuses
+    for person in statuses:
+        _, touched = ledger.school.excuse(person, DAY, DAY, why="said so months later", actor="a")
+        ledger.redecide(touched)
+    assert {row.person_id: row.status for row in ledger.register()} == {**statuses, "absent": "excused"}
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_a_correction_that_is_taken_back_brings_what_was_decided_by_evidence_that_is_gone(
+    ledger: Ledger, days: int
+) -> None:
+    enter_class(ledger, ["late", "absent"])
+    watch(ledger, maths())
+    ledger.record(seen(maths(), "late", 9, 44))
+    ledger.settle(maths(), maths().ends_at)
+    before = {row.person_id: (row.status, row.rule, row.reason, row.source) for row in ledger.register()}
+    sweep(ledger, sightings=DAY + timedelta(days=days))
+    for row in ledger.register():
+        said = Correction(record_id=row.record_id, status=AttendanceStatus.EXCUSED, actor="a", why="")
+        assert [each.status for each in ledger.correct([said])] == ["excused"]
+        ledger.withdraw(row.record_id, actor="a")
+    assert {row.person_id: (row.status, row.rule, row.reason, row.source) for row in ledger.register()} == before
