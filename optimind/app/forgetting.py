@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +36,15 @@ from optimind.sealing import Sealer
 from optimind.storage import Erased, Ledger, Search, VisitorStore, Wanted, ledger_file, open_ledger
 from optimind.weights.calibrations import calibration_of
 
-__all__ = ["ForgetReport", "Places", "SinkReport", "finish_forgetting", "forget_person", "found_of"]
+__all__ = [
+    "ForgetReport",
+    "Places",
+    "SinkReport",
+    "finish_forgetting",
+    "forget_person",
+    "found_of",
+    "visitors_who_are",
+]
 
 log = logging.getLogger(__name__)
 
@@ -222,15 +231,19 @@ def _forget_visitors(
     if gallery is None or not any(sample.person_id == person_id for sample in gallery.samples):
         return
     with VisitorStore(places.url, create=False, sealer=config.privacy.sealer()) as store:
-        vectors = store.vectors(gallery.embedder)
-        if not vectors:
-            return
-        identifier = _identifier(config, gallery)
-        matches = {visitor: identifier.identify(own) for visitor, own in vectors.items()}
-        theirs = [v for v, m in matches.items() if m.verdict is Verdict.ACCEPTED and m.person_id == person_id]
-        gone = store.forget(theirs)
+        gone = store.forget(visitors_who_are(config, gallery, person_id, store))
     if gone.visitors:
         report.removed["visitors"] = gone.visitors
+
+
+def visitors_who_are(config: Config, gallery: GalleryFile, person_id: str, store: VisitorStore) -> list[int]:
+    """The visitors in ``store`` who are surely that person of ``gallery``."""
+    vectors = store.vectors(gallery.embedder)
+    if not vectors:
+        return []
+    identifier = _identifier(config, gallery)
+    matches = {visitor: identifier.identify(own) for visitor, own in vectors.items()}
+    return [v for v, m in matches.items() if m.verdict is Verdict.ACCEPTED and m.person_id == person_id]
 
 
 def _identifier(config: Config, gallery: GalleryFile) -> Identifier:
@@ -270,7 +283,8 @@ def _note_erased(report: ForgetReport, erased: Erased) -> None:
 
 def _forget_files(known: _Known, person_id: str, places: Places, sealer: Sealer, report: ForgetReport) -> None:
     """Take photographs and templates out, while nobody encodes."""
-    with gallery_lock(places.gallery):
+    is_anywhere = places.gallery.parent.is_dir()  # a folder that is not there is not made for its lock
+    with gallery_lock(places.gallery) if is_anywhere else nullcontext():
         leftovers = remove_leftovers(places.gallery)
         files, outside = remove_files(files_of(places.dataset, person_id))
         samples, pieces = remove_from_gallery(places.gallery, sealer, lambda one: one == person_id)

@@ -14,14 +14,14 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from optimind.app.forgetting import Places
+from optimind.app.forgetting import Places, visitors_who_are
 from optimind.config import Config
 from optimind.errors import GalleryMissing, OptiMindError, UsageError
 from optimind.gallery import GalleryFile, Sample, load_gallery
 from optimind.gallery.adding import photographs_in
 from optimind.gallery.removing import files_of
 from optimind.sealing import Purpose, Sealer
-from optimind.storage import Consent, open_ledger
+from optimind.storage import Consent, VisitorStore, open_ledger
 
 __all__ = ["Standing", "export_person", "people"]
 
@@ -35,10 +35,11 @@ data.json       what is stored about you, a list for each table:
                 corrections, excuses    what people noted about your attendance
                 members     the classes whose roster you are or were on
                 audit       what the log of all decisions and corrections says of you
+                visitors    when you were seen as somebody unknown, before you were enrolled
                 outbox      which record was sent where (to a Google Sheet, for example)
 templates.json  the numbers by which your face is recognised, made from the photographs: a list for each photograph
 photographs/    the photographs of you
-shots/          the best picture of each record, where it is still kept
+shots/          the best picture of each record, where it is still kept, and those of you as a visitor
 
 What is not there is not kept. Times in data.json are in UTC. The school or company that runs OptiMind can tell you why
 it keeps these data and for how long, correct what is wrong, and delete all of it:  optimind person forget {person_id}
@@ -114,6 +115,8 @@ def export_person(config: Config, person_id: str, places: Places, output: Path) 
     if places.has_ledger:
         with open_ledger(places.url, create=False) as ledger:
             rows = ledger.personal.rows(person_id)
+            if samples and gallery is not None:
+                rows |= _visits(config, gallery, person_id, places)
     files = files_of(places.dataset, person_id)
     if not (samples or rows or files):
         raise UsageError(f"nothing is stored of {person_id}", mend="optimind person list shows who there is")
@@ -133,6 +136,23 @@ def export_person(config: Config, person_id: str, places: Places, output: Path) 
     return counts
 
 
+def _visits(config: Config, gallery: GalleryFile, person_id: str, places: Places) -> dict[str, list[dict[str, Any]]]:
+    """What is kept of the person as somebody unknown, and the pictures of it."""
+    with VisitorStore(places.url, create=False, sealer=config.privacy.sealer()) as store:
+        theirs = [store.visitor(number) for number in visitors_who_are(config, gallery, person_id, store)]
+        visits = [
+            {"visitor_id": each.visitor_id, "first_seen_at": first_at, "last_seen_at": last_at, "cameras": each.cameras}
+            for each in theirs
+            for first_at, last_at in each.visits
+        ]
+        pictures = [
+            {"visitor_id": each.visitor_id, "camera": shot.camera, "taken_at": shot.taken_at, "picture": shot.picture}
+            for each in theirs
+            for shot in store.shots(each.visitor_id)
+        ]
+    return {"visitors": visits, "visitor_pictures": pictures} if theirs else {}
+
+
 def _gallery(path: Path, sealer: Sealer) -> GalleryFile | None:
     with suppress(GalleryMissing):
         return load_gallery(path, sealer)
@@ -150,6 +170,8 @@ def _write(
 ) -> dict[str, int]:
     _write_file(folder / "README.txt", readme.encode("utf-8", "backslashreplace"))
     shots = {row["record_id"]: row.pop("picture") for row in rows.get("shots", [])}
+    for number, row in enumerate(rows.get("visitor_pictures", []), 1):
+        _write_file(_inside(folder, "shots") / f"visitor-{row['visitor_id']}-{number}.jpg", row.pop("picture"))
     _write_file(folder / "data.json", _json(rows))
     _write_file(folder / "templates.json", _json([_sample(sample) for sample in samples]))
     for record_id, picture in shots.items():

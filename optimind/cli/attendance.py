@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,10 +15,11 @@ from optimind.app.corrections import sink_names
 from optimind.app.timetables import settle
 from optimind.cli.dates import parse_day
 from optimind.cli.lazy_group import group_of
-from optimind.cli.options import ConfigOption, DataOption
+from optimind.cli.options import ConfigOption, DataOption, printable
 from optimind.config import load_config
 from optimind.errors import StorageError
 from optimind.exports import write_register
+from optimind.plugin_api import RecordRow
 from optimind.storage import open_ledger
 
 __all__ = ["app"]
@@ -33,6 +36,8 @@ _COMMANDS = {
     "verify": "optimind.cli.evidence:verify",
     "headcount": "optimind.cli.evidence:headcount",
 }
+
+_MOST_NAMED = 20
 
 app = typer.Typer(
     cls=group_of(_COMMANDS),
@@ -68,4 +73,13 @@ def attendance(
             # A register that may be read only is still one to look at.
             log.warning("who did not come could not be entered: %s", error)
         rows = ledger.register(session=session, date=wanted)
+        if session is not None and not rows:
+            _say_which(session, ledger.register(date=wanted))
     write_register(rows, form, output, settings.zone())
+
+
+def _say_which(session: str, rows: Iterable[RecordRow]) -> None:
+    """Say which sessions there are where the one that was asked for has no record."""
+    names = sorted({row.session for row in rows if row.session})
+    there = f"there are: {', '.join(names[:_MOST_NAMED])}" if names else "there is none at all"
+    print(printable(f'no record is of a session "{session}"; {there}'), file=sys.stderr)

@@ -18,7 +18,7 @@ from optimind.app.forgetting import ForgetReport, Places, forget_person, found_o
 from optimind.app.person import Standing, export_person, people
 from optimind.cli.options import ConfigOption, DataOption, JsonOption, printable, this_user
 from optimind.config import Config, load_config
-from optimind.errors import UsageError
+from optimind.errors import OptiMindError, UsageError
 from optimind.gallery import gallery_lock
 from optimind.gallery.removing import remove_from_gallery
 from optimind.storage import NewConsent, open_ledger
@@ -65,6 +65,11 @@ def consent(
         ledger.consents.give(consents, actor=this_user())
     count = len({each.person_id for each in consents})
     print(f"the consent of {'1 person' if count == 1 else f'{count} people'} is recorded")
+    if person_id is not None and not _is_known(settings, data, whose):
+        print(
+            printable(f"nobody with the id {whose} has photographs or a record yet; optimind person list shows all"),
+            file=sys.stderr,
+        )
     print("run encode to enrol them; a run that is going on knows them after it is started again", file=sys.stderr)
 
 
@@ -180,6 +185,17 @@ def export(
 
 def _places(settings: Config, data: Path | None, gallery: Path | None, dataset: Path) -> Places:
     return Places(url=ledger_url(settings, data), gallery=gallery or settings.gallery, dataset=dataset)
+
+
+def _is_known(settings: Config, data: Path | None, person_id: str) -> bool:
+    """Whether anything but a consent is known of the person; also where that cannot be looked up."""
+    try:
+        found = people(settings, _places(settings, data, None, Path("datasets")))
+    except OptiMindError:
+        return True
+    # Of whom there is but a consent, the id stands for the name.
+    mine = [one for one in found if one.person_id == person_id]
+    return any(one.has_photographs or one.has_template or one.name != person_id for one in mine)
 
 
 def _checked_id(person_id: str) -> str:

@@ -51,7 +51,14 @@ class AttendanceRules:
         if any(each is not None and each < timedelta(0) for each in times):
             raise ValueError("a rule's time cannot be negative")
         if self.late_after is not None and self.absent_after is not None and self.absent_after < self.late_after:
-            raise ValueError("absent_after is before late_after, so nobody could be late")
+            raise ValueError(
+                f"absent after {_minutes(self.absent_after)} min is before late after {_minutes(self.late_after)} min, "
+                "so nobody could be late"
+            )
+
+
+def _minutes(length: timedelta) -> str:
+    return f"{length.total_seconds() / 60:g}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

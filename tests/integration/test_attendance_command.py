@@ -39,6 +39,10 @@ def test_a_session_of_any_name_is_found(tmp_path: Path, repository: Path) -> Non
     assert done.returncode == 0, done.stderr
     assert [row["person_id"] for row in json.loads(done.stdout)] == ["1"]
     assert attendance(repository, tmp_path, "--data", "d", "--session", session).returncode == 0
+    done = attendance(repository, tmp_path, "--data", "d", "--session", "Maths", "--format", "json")
+    assert (done.returncode, json.loads(done.stdout)) == (0, [])
+    assert 'no record is of a session "Maths"; there are: ' in done.stderr
+    assert "maths" in done.stderr
 
 
 def test_the_folder_of_the_settings_may_have_any_name(tmp_path: Path, repository: Path) -> None:

@@ -71,6 +71,13 @@ def school(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> School:
 # -- consent
 
 
+def test_a_consent_of_an_id_that_nobody_has_is_recorded_but_said(school: School, call: Told) -> None:
+    assert call("person", "consent", BO, "--by", "Ole Ek") == 0
+    assert "nobody" not in call.err
+    assert call("person", "consent", "9999", "--by", "Eva Berg") == 0
+    assert "nobody with the id 9999" in call.err
+
+
 def test_consents_are_recorded_listed_and_withdrawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Told
 ) -> None:
@@ -518,12 +525,14 @@ def test_the_export_is_whole_readable_and_private(
     make_school(tmp_path, load_config(None).privacy.sealer())
     assert call("person", "export", ANNA, "--output", "out") == 0, call.err
     files = content(tmp_path / "out")
-    shot = next(name for name in files if name.startswith("shots/"))
+    shot = next(name for name in files if name.startswith("shots/r"))
+    as_visitor = {name for name in files if name.startswith("shots/visitor-")}
     assert set(files) == {
         "README.txt",
         "data.json",
         "templates.json",
         shot,
+        *as_visitor,
         "photographs/1042771190_Anna_Berg.jpg",
         "photographs/1042771190/b.jpg",
         "photographs/1042771190/c.jpg",
@@ -541,7 +550,11 @@ def test_the_export_is_whole_readable_and_private(
         "shots": 1,
         "outbox": 2,
         "audit": 5,
+        "visitors": 1,
+        "visitor_pictures": len(as_visitor),
     }
+    assert as_visitor
+    assert all(files[name].startswith(b"\xff\xd8") for name in as_visitor)
     assert "Bo Ek" not in files["data.json"].decode()
     assert [np.array_equal(t["embedding"], vector(ANNA, n)) for n, t in enumerate(json.loads(files["templates.json"]))]
     assert "Anna Berg (1042771190)" in files["README.txt"].decode()
