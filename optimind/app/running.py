@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from optimind.app.cameras import Camera, cameras_of, source_from
 from optimind.app.configured import configured, ledger_url
-from optimind.app.consent import people_to_know
+from optimind.app.enrolled import GalleryWatch
 from optimind.app.feeds import Parts, cpu_cores, feed_of
 from optimind.app.housekeeping import housekeeping
 from optimind.app.presentation import configured_check
@@ -26,15 +26,14 @@ from optimind.config import Config
 from optimind.core.calibration import Calibration
 from optimind.core.identification import IdentificationLimits, Identifier
 from optimind.core.timetable import Timetable
-from optimind.core.types import Gallery
 from optimind.discovery import Catalogue, discover
 from optimind.engines import engine_for_gallery
 from optimind.errors import SourceNotFound
-from optimind.gallery import to_core
+from optimind.gallery import GalleryFile, to_core
 from optimind.pipeline.budget import CpuBudget
 from optimind.pipeline.delivery import DeliveryWorker
 from optimind.pipeline.host import PluginHost
-from optimind.pipeline.loop import Loop, Watcher
+from optimind.pipeline.loop import CameraFeed, Loop, Watcher
 from optimind.pipeline.marks import MarkWriter
 from optimind.pipeline.meetings import MeetingBook
 from optimind.pipeline.stages import StageTimes
@@ -100,17 +99,18 @@ def run(
     ``on_tick`` is called in every turn of the loop: many times a second, so what it does must be short.
     """
     catalogue = discover(config.plugins_folder)
-    gallery = people_to_know(config, options.gallery or config.gallery, ledger_url(config, options.data))
+    url = ledger_url(config, options.data)
+    enrolled = GalleryWatch(config, options.gallery or config.gallery, url)
     cameras = cameras_of(config, options.sources)
     sources = [source_from(catalogue, camera.id, camera.spec) for camera in cameras]
     plugins, sinks = _plugins(config, catalogue), enabled_sinks(config, catalogue)
     timetable = _timetable(config, options, cameras)
     check = configured_check(config, catalogue)
-    engine = engine_for_gallery(config, gallery)
+    engine = engine_for_gallery(config, enrolled.gallery)
     detector, embedder = engine()
     stages, delays = StageTimes(), StageTimes()
     with ExitStack() as stack:
-        ledger = stack.enter_context(open_ledger(ledger_url(config, options.data)))
+        ledger = stack.enter_context(open_ledger(url))
         stack.enter_context(housekeeping(config, ledger))
         sink_names = [sink.name for sink in sinks]
         writer = MarkWriter(ledger, sink_names, on_marked, sealer=config.privacy.sealer())
@@ -121,11 +121,12 @@ def run(
             [kind.create(settings, context) for kind, settings in plugins], lambda event: _keep(event, writer)
         )
         calibration = _calibration(embedder)
-        identifier = _identifier(config, to_core(gallery), calibration)
+        identifier = _identifier(config, enrolled.gallery, calibration)
+        stack.enter_context(enrolled.watching(lambda found: _identifier(config, found, calibration)))
         keeper = stack.enter_context(
             visitor_keeper(
                 config,
-                ledger_url(config, options.data),
+                url,
                 calibration,
                 stages,
                 identifier=identifier,
@@ -144,13 +145,12 @@ def run(
             start_at=options.start_at,
         )
         feeds = [feed_of(config, camera, source, parts) for camera, source in zip(cameras, sources, strict=True)]
-        workers = [DeliveryWorker(ledger, sink, zone=config.zone()) for sink in sinks]
+        workers = _started([DeliveryWorker(ledger, sink, zone=config.zone()) for sink in sinks], stack)
         people: set[str] = set()
         standing = Standing(
             feeds=feeds, stages=stages, delays=delays, people=people, workers=workers, marks=writer, visitors=keeper
         )
         stack.enter_context(_metrics(config, standing))
-        _start(workers, stack)
 
         def dispatch(events: Sequence[Event]) -> None:
             people.update(event.person_id for event in events if isinstance(event, Sighting))
@@ -159,11 +159,12 @@ def run(
             with stages.measure("plugins"):
                 host.dispatch(known)
 
+        beside: list[Callable[[], object]] = [writer.retry, register.tick, *([keeper.tick] if keeper else [])]
+
         def tick() -> None:
-            writer.retry()
-            register.tick()
-            if keeper:
-                keeper.tick()
+            for work in beside:
+                work()
+            _know(enrolled, feeds)
             on_tick(standing)
 
         loop = Loop(
@@ -214,6 +215,14 @@ def _timetable(config: Config, options: RunOptions, cameras: Sequence[Camera]) -
     return timetable
 
 
+def _know(enrolled: GalleryWatch, feeds: Sequence[CameraFeed]) -> None:
+    """Let all cameras know those who are enrolled by now."""
+    identifier = enrolled.take()
+    if identifier is not None:
+        for feed in feeds:
+            feed.recogniser.know(identifier)
+
+
 def _keep(event: Event, writer: MarkWriter) -> None:
     if isinstance(event, AttendanceMarked):
         writer.write(event)
@@ -247,10 +256,11 @@ def _finish(
         worker.flush(_FLUSH_S)
 
 
-def _start(workers: Sequence[DeliveryWorker], stack: ExitStack) -> None:
+def _started(workers: list[DeliveryWorker], stack: ExitStack) -> list[DeliveryWorker]:
     for worker in workers:
         stack.callback(worker.stop)
         worker.start()
+    return workers
 
 
 def _metrics(config: Config, standing: Standing) -> AbstractContextManager[None]:
@@ -276,11 +286,11 @@ def _context(config: Config, options: RunOptions, cameras: Sequence[Camera], boo
     )
 
 
-def _identifier(config: Config, gallery: Gallery, calibration: Calibration | None) -> Identifier:
+def _identifier(config: Config, gallery: GalleryFile, calibration: Calibration | None) -> Identifier:
     limits = IdentificationLimits(
         max_distance=config.recognition.max_distance,
         fpir=config.recognition.fpir,
         min_margin=config.recognition.min_margin,
         min_samples=config.recognition.min_samples,
     )
-    return Identifier(gallery, limits, calibration)
+    return Identifier(to_core(gallery), limits, calibration)

@@ -70,7 +70,7 @@ def consent(
             printable(f"nobody with the id {whose} has photographs or a record yet; optimind person list shows all"),
             file=sys.stderr,
         )
-    print("run encode to enrol them; a run that is going on knows them after it is started again", file=sys.stderr)
+    print("run encode to enrol them; a run that is going on knows them then", file=sys.stderr)
 
 
 @app.command("withdraw")
@@ -97,7 +97,7 @@ def withdraw(
             f"no consent of {person_id} is recorded that counts", mend="optimind person list shows whose are"
         )
     if settings.privacy.require_consent:
-        print(f"{samples} templates were taken out of the gallery; a run that is going on must be started again")
+        print(f"{samples} templates were taken out of the gallery; a run that is going on knows it in a few seconds")
     print(f"to delete everything that is stored: optimind person forget {printable(person_id)}", file=sys.stderr)
 
 
@@ -153,7 +153,7 @@ def forget(
     else:
         _print_report(report)
     print(
-        "a run that is going on knows the person until it is started again; then run this command once more",
+        "a run that is going on knows the person for a few seconds more: then run this command once more",
         file=sys.stderr,
     )
     if report.left:
@@ -295,6 +295,6 @@ def _print_report(report: ForgetReport) -> None:
         print(
             f"error: {report.left} traces are left\n"
             "  mend: delete the copies of photographs that are named above, take the person out of what people wrote "
-            "of others with --redact, end a run that is going on, and run the same command again",
+            "of others with --redact, and run the same command again",
             file=sys.stderr,
         )

@@ -222,7 +222,7 @@ def _print_enrolment(result: Enrolment, zone: tzinfo | None) -> None:
             print(printable(f"  {file}"))
         if owner.is_new and count < _ENOUGH_PHOTOGRAPHS:
             print("three photographs of different days are surer: add some to the folder and run encode")
-        print("a run that is going on knows them after it is started again")
+        print("a run that is going on knows them in a few seconds")
     else:
         changed = "nothing was changed" if result.others is None else "no photograph of theirs was added"
         print(printable(f"visitor {number} was not enrolled; {changed}"))

@@ -110,6 +110,11 @@ class Identifier:
         """N: how many people are enrolled."""
         return len(self._people)
 
+    def name_of(self, person_id: str) -> str | None:
+        """What a person is called; None for one who is not enrolled."""
+        row = self._rows.get(person_id)
+        return None if row is None else self._people[row][1]
+
     def distance_to(self, sample: NDArray[np.float64], person_id: str) -> float:
         """The Euclidean distance of one sample (dimension,) to one enrolled person."""
         return float(np.linalg.norm(sample - self._templates[self._rows[person_id]]))

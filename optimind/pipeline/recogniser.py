@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -187,6 +187,25 @@ class Recogniser:
                 self._teller.tell(subject, frame.captured_at, size)
         self._teller.count(self._subjects.values(), frame.captured_at)
         return self._teller.drain()
+
+    def know(self, identifier: Identifier) -> None:
+        """Recognise by another gallery from now on: who is not in it any more is nobody, who is new has a name at once.
+
+        Called between :meth:`conclude` and :meth:`look`.
+        """
+        self._identifier = identifier
+        for subject in self._subjects.values():
+            if subject.identity is not None:
+                name = identifier.name_of(subject.identity.person_id)
+                # The picture was kept as evidence of a mark that will not be made.
+                if name is None:
+                    subject.identity = subject.match = subject.portrait = None
+                else:
+                    subject.identity = replace(subject.identity, name=name)
+            if subject.identity is None and len(subject.shots):
+                subject.match = self._match(subject)
+                if subject.match.verdict is Verdict.ACCEPTED:
+                    subject.identity = subject.match
 
     def finish(self) -> list[Event]:
         """The camera stops: end every track and return what is left to say."""

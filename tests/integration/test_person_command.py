@@ -11,6 +11,7 @@ import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,20 +21,23 @@ from painted_room import EXTENSIONS, photograph, record
 from school_person import ANNA, BO, NAMES, NAMESAKE, School, gallery_of, make_school, picture, vector
 from sheets_server import Fault, SheetsServer
 
+from optimind.app import running
 from optimind.app.consent import people_to_know
+from optimind.app.enrolled import GalleryWatch
 from optimind.app.forgetting import finish_forgetting
 from optimind.app.housekeeping import housekeeping
 from optimind.app.running import RunOptions, run
 from optimind.app.sinks import enabled_sinks
 from optimind.cli import main
-from optimind.config import load_config
+from optimind.config import load_config, sqlite_url
 from optimind.core.events import AttendanceStatus
 from optimind.errors import GalleryError, GalleryMissing
 from optimind.gallery import load_gallery, save_gallery
 from optimind.gallery.format import temporary_of
 from optimind.gallery.journal import journal_of
 from optimind.pipeline.delivery import DeliveryWorker
-from optimind.storage import Correction
+from optimind.plugin_api import RecordRow
+from optimind.storage import Correction, open_ledger
 
 CONFIG = "gallery: g.pickle\n"
 
@@ -569,6 +573,38 @@ def test_the_export_is_whole_readable_and_private(
     assert call("person", "export", "999", "--output", "none") == 2
     assert call("person", "export", ANNA, "--output", "no/such/folder") == 2
     assert not list(tmp_path.glob(".export-*"))
+
+
+def test_a_run_that_goes_on_knows_who_was_taken_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Told
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("extensions").mkdir()
+    Path("extensions/painted.py").write_text(EXTENSIONS)
+    Path("config.yaml").write_text(
+        "engine: painted\nplugins_folder: extensions\ngallery: g.pickle\nprivacy: {require_consent: true}\n"
+        "cameras: [{id: door, source: 'recording?fps=5'}]\nplugins: {attendance: {enabled: true}}\n"
+    )
+    record(Path("recording"), 1, 12, 25)
+    for person, shade in (("Ana", 1), ("Bo", 12)):
+        photograph(Path(f"datasets/{person}/1.png"), shade)
+        call("person", "consent", person, "--by", "x")
+    assert call("encode", "--workers", 1) == 0
+    monkeypatch.setattr(running, "GalleryWatch", partial(GalleryWatch, every_s=0.05))
+    marked: list[str] = []
+
+    def withdraw(row: RecordRow) -> None:
+        marked.append(row.person_id)
+        if len(marked) == 1:
+            assert call("person", "withdraw", row.person_id) == 0
+            time.sleep(1.0)  # so long a picture may take; the gallery is read meanwhile
+
+    run(load_config(None), RunOptions(pace="fast"), stop=threading.Event(), on_marked=withdraw)
+    with open_ledger(sqlite_url(tmp_path / "data" / "optimind.db")) as ledger:
+        seen_s = {row.person_id: row.seconds_seen for row in ledger.register()}
+    assert len(seen_s) == 2
+    withdrawn_s, other_s = seen_s.pop(marked[0]), *seen_s.values()
+    assert withdrawn_s < 0.5 * other_s
 
 
 def test_a_visitor_is_not_enrolled_without_a_consent(

@@ -132,7 +132,7 @@ def test_one_command_enrols_a_visitor(room: Path) -> None:
     done = call("enrol", 1, "--name", "Bo Lind", "--visits")
     assert done.exit_code == 0, done.output
     assert "Bo Lind (Bo_Lind) is enrolled with 4 photographs; visitor 1 is deleted" in done.stdout
-    assert "after it is started again" in done.stdout
+    assert "knows them in a few seconds" in done.stdout
     assert "was here" in done.stdout
     photographs = list((room / "datasets/Bo_Lind").iterdir())
     assert len(photographs) == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Self
 
@@ -155,6 +155,7 @@ def play(
     line: Line | None = None,
     unchanged_from_s: float = math.inf,
     presentation: Presentation | None = None,
+    enrolled: Mapping[float, Gallery] | None = None,
     **settings: float,
 ) -> tuple[list[Event], Recogniser, Stage]:
     stage = Stage(scene, frontality)
@@ -163,6 +164,8 @@ def play(
     events: list[Event] = []
     for index in range(round(seconds * 10)):
         stage.now_s = index / 10
+        if enrolled and stage.now_s in enrolled:
+            recogniser.know(Identifier(enrolled[stage.now_s], LIMITS))
         at = START + timedelta(seconds=stage.now_s)
         events += process(recogniser, stage, Frame("c", index, at, PICTURE, stage.now_s))
     return [*events, *recogniser.finish()], recogniser, stage
@@ -229,6 +232,28 @@ def test_a_stranger_is_never_sighted() -> None:
     assert not sightings(events)
     assert [event.person_id for event in events if isinstance(event, TrackEnded)] == [None]
     assert recogniser.counts["unknown_tracks"] == 1
+
+
+ONLY_BEN = Gallery("line", (Template("ben", "Ben", np.array([[2.0]])),))
+RENAMED = Gallery("line", (Template("anna", "Anna-Lena", np.array([[0.0]])), GALLERY.templates[1]))
+
+
+@pytest.mark.parametrize(
+    ("enrolled", "wanted"),
+    [
+        pytest.param({4.0: ONLY_BEN}, {1.0: "Anna"}, id="taken out"),
+        pytest.param({0.0: ONLY_BEN, 4.0: GALLERY}, {4.0: "Anna", 9.0: "Anna", 9.5: "Anna"}, id="enrolled"),
+        pytest.param({4.0: ONLY_BEN, 6.0: GALLERY}, {1.0: "Anna", 6.0: "Anna", 9.5: "Anna"}, id="out and in"),
+        pytest.param({4.0: RENAMED}, {1.0: "Anna", 6.0: "Anna-Lena", 9.5: "Anna-Lena"}, id="renamed"),
+    ],
+)
+def test_who_is_enrolled_may_change_while_a_face_is_in_view(
+    enrolled: dict[float, Gallery], wanted: dict[float, str]
+) -> None:
+    events, recogniser, _ = play(lambda _: [(100, 0.1)], 10, sighting_interval_s=5, enrolled=enrolled)
+    found = {round((each.at - START).total_seconds(), 1): each.name for each in sightings(events)}
+    assert found == wanted
+    assert recogniser.counts["tracks"] == 1
 
 
 def test_a_passing_shadow_is_no_track() -> None:
