@@ -7,10 +7,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from optimind.app.configured import ledger_url, make_sheets_sink
 from optimind.config import Config
@@ -27,6 +27,10 @@ log = logging.getLogger(__name__)
 _LOCK_S = 60.0
 _SEND_S = 3600.0
 _ALL = 10**9
+_NO_SUMMARY = (
+    "the worksheet 'Summary' is somebody else's, so it is left alone and there is no summary; mend: rename it, then: "
+    "optimind sheets init"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +78,7 @@ def set_up_sheets(config: Config, data: Path | None) -> Setup:
         locale=found.locale,
         time_zone=found.time_zone,
         made=found.made,
-        warnings=tuple(_zone_warnings(config, found.time_zone)),
+        warnings=(*_zone_warnings(config, found.time_zone), *([_NO_SUMMARY] if found.has_foreign_summary else [])),
     )
 
 
@@ -186,10 +190,12 @@ def _classes(config: Config, data: Path | None) -> list[str]:
 def _zone_warnings(config: Config, time_zone: str) -> Iterator[str]:
     now = datetime.now(UTC)
     try:
-        theirs = now.astimezone(ZoneInfo(time_zone)).utcoffset()
-    except (OSError, ValueError):
+        theirs = ZoneInfo(time_zone)
+    except (OSError, ValueError, ZoneInfoNotFoundError):  # Google also has zones of its own, such as GMT-07:00
         return
-    if theirs != now.astimezone(config.zone()).utcoffset():
+    # Also in half a year, as one of the two may know no summer time.
+    moments = (now, now + timedelta(days=182))
+    if any(each.astimezone(theirs).utcoffset() != each.astimezone(config.zone()).utcoffset() for each in moments):
         yield (
             f"the spreadsheet's time zone is {time_zone}, the register's is {config.zone()}: dates and times in the "
             "sheet are the register's; mend: in the spreadsheet, File, Settings, Time zone"

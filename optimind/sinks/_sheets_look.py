@@ -17,6 +17,7 @@ __all__ = [
     "LOG_SIZE",
     "REGISTER_SIZE",
     "SUMMARY",
+    "SUMMARY_HEAD",
     "SUMMARY_SIZE",
     "add_sheet",
     "charts",
@@ -35,6 +36,8 @@ __all__ = [
 Request = dict[str, Any]
 
 SUMMARY = "Summary"
+SUMMARY_HEAD = "Attendance"
+"""What stands in its first cell."""
 LOG_SIZE = (1000, len(HEADER))
 REGISTER_SIZE = (HEAD_ROWS + 40, len(FIXED) + 40)
 SUMMARY_SIZE = (1000, 30)
@@ -169,7 +172,7 @@ def summary_look(sheet_id: int) -> list[Request]:
         }
         for status, letter in LETTERS.items()
     ]
-    title = {**_text("Attendance"), "userEnteredFormat": _heading()}
+    title = {**_text(SUMMARY_HEAD), "userEnteredFormat": _heading()}
     captions: list[Request] = []
     for index, text in enumerate(("Records", "Share of each status, by class", "Share of each status, by day")):
         cell = {**_text(text), "userEnteredFormat": _heading()}

@@ -46,6 +46,12 @@ def _base_url(text: str) -> str:
     return text
 
 
+def _no_other_title(text: str) -> str:
+    if text.strip().casefold() == "summary":
+        raise PydanticCustomError("worksheet", 'is what the summary is called; name another one, such as "Log"')
+    return text
+
+
 class QuotaSettings(Settings):
     """How many requests a minute Google allows the account. All processes with the same ``folder`` share them.
 
@@ -64,7 +70,7 @@ class SheetsSettings(Settings):
     credentials: Secret
     endpoint: Annotated[str, AfterValidator(_base_url)] = "https://sheets.googleapis.com"
     drive_endpoint: Annotated[str, AfterValidator(_base_url)] = "https://www.googleapis.com"
-    worksheet: str = Field(default="Log", min_length=1, max_length=100)
+    worksheet: Annotated[str, AfterValidator(_no_other_title)] = Field(default="Log", min_length=1, max_length=100)
     registers: bool = True
     protect: bool = True
     timeout_s: float = Field(default=20.0, gt=0, le=300, allow_inf_nan=False)

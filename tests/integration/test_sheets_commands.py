@@ -128,6 +128,25 @@ def test_init_warns_of_another_time_zone(server: SheetsServer, call: Run) -> Non
     assert "the spreadsheet's time zone is Asia/Kolkata, the register's is Europe/London" in printed
 
 
+@pytest.mark.parametrize("zone", ["GMT-07:00", "", "Mars/Olympus"])
+def test_a_time_zone_that_only_google_knows_is_no_fault(server: SheetsServer, call: Run, zone: str) -> None:
+    server.time_zone = zone
+    assert document(call, "init")["warnings"] == []
+
+
+def test_init_warns_of_a_time_zone_without_summer_time(server: SheetsServer, call: Run) -> None:
+    server.time_zone = "Africa/Abidjan"  # all year what London has in winter
+    (warning,) = document(call, "init")["warnings"]
+    assert "the spreadsheet's time zone is Africa/Abidjan" in warning
+
+
+def test_init_says_that_the_summary_is_somebody_elses(server: SheetsServer, call: Run) -> None:
+    server.sheets["Summary"] = Sheet("Summary", 9)
+    server.sheets["Summary"].fill([["Budget"]])
+    code, printed = call("init")
+    assert (code, "warning: the worksheet 'Summary' is somebody else's" in printed) == (0, True)
+
+
 # sync
 
 
