@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -49,11 +49,13 @@ class SyncResult:
 
     ``waiting`` rows were due, ``picked_up`` is what people had changed, ``difference`` how the sheet differed, ``left``
     how many rows are still not as they should be; None where nothing was done (a dry run). ``error`` says why.
+    ``whose`` says of the records that were picked up whose they are, for people.
     """
 
     records: int = 0
     waiting: int = 0
     picked_up: PickedUp = field(default_factory=PickedUp)
+    whose: Mapping[str, str] = field(default_factory=dict)
     difference: Any = None
     left: int | None = None
     error: str = ""
@@ -95,6 +97,7 @@ def synchronise(config: Config, data: Path | None, *, dry_run: bool = False, ask
             result.picked_up = _pick_up(ledger, sink, dry_run=dry_run, ask_drive=ask_drive)
         rows = _rows(ledger, config)
         result.records = len(rows)
+        result.whose = _whose(result.picked_up, rows)
         waiting = _waiting(ledger, sink.name)
         result.difference = sink.compare(rows, waiting)
         if dry_run:
@@ -138,6 +141,11 @@ def _pick_up(ledger: Ledger, sink: Any, *, dry_run: bool, ask_drive: bool) -> Pi
     nameless = _last_editor(sink) if ask_drive and any(not change.actor for change in changes) else ""
     found = sort_out(changes, nameless)
     return found if dry_run else take_up(ledger, name, found)
+
+
+def _whose(found: PickedUp, rows: Sequence[RecordRow]) -> dict[str, str]:
+    wanted = {each.record_id for each in found.corrections} | {each.record_id for each in found.put_back}
+    return {row.record_id: f"{row.name}, {row.date}, {row.session}" for row in rows if row.record_id in wanted}
 
 
 def _last_editor(sink: Any) -> str:

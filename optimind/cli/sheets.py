@@ -140,11 +140,12 @@ def _print(result: SyncResult) -> None:
     done = result.left is not None
     print(f"{result.records} records; {result.waiting} waited to be sent")
     for each in found.corrections[:_MOST_SHOWN]:
-        print(printable(f"corrected in the sheet: {each.record_id} is {each.status}, by {each.actor}"))
+        who = result.whose.get(each.record_id, each.record_id)
+        print(printable(f"corrected in the sheet: {who} is {each.status}, by {each.actor}"))
     if len(found.corrections) > _MOST_SHOWN:
         print(f"corrected in the sheet: {len(found.corrections) - _MOST_SHOWN} more")
     for change in found.put_back[:_MOST_SHOWN]:
-        print(printable(f"put back: {change.record_id} said {change.text[:40]!r}"))
+        print(printable(f"put back: {result.whose.get(change.record_id, change.record_id)} said {change.text[:40]!r}"))
     words = {
         "missing": "rows were missing",
         "stale": "rows said something else",

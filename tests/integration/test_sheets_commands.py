@@ -232,6 +232,11 @@ def test_sync_takes_up_what_people_changed(server: SheetsServer, ledger: Ledger,
         line[header.index("status")], line[header.index("corrected_by")] = status, who
     server.sheet.fill([header, *lines])
     server.drive.last = {"displayName": "Mr. Babbage", "emailAddress": "b@school.example", "me": False}
+    printed = call("sync", "--dry-run")[1]
+    names = [str(line[header.index("name")]) for line in lines[:3]]
+    said = [f"{name}, 2026-09-01, {MEETING.session}" for name in names]
+    assert f"corrected in the sheet: {said[0]} is excused, by Ms. Lovelace" in printed
+    assert f"put back: {said[2]} said 'hm'" in printed
     assert [each["actor"] for each in document(call, "sync", "--dry-run")["corrections"]] == [
         "Ms. Lovelace", "someone with access to the sheet",
     ]  # fmt: skip
