@@ -29,6 +29,7 @@ __all__ = ["Seen", "Workbook"]
 log = logging.getLogger(__name__)
 
 _LOOKS = 5
+_TABLE_COLUMNS = 26
 _SETTLE_S = 2.0
 """How long after new rows were added they are read back: longer than others take between their read and their write."""
 _FRESH_S = 2.0
@@ -97,6 +98,16 @@ class Workbook:
         Without ``mend`` nothing is written, and a log that lacks columns counts as empty.
         """
         return self._again(lambda: self._look([key for key in keys if self.tabs.has_register(key)], mend=mend))
+
+    def table(self, title: str) -> list[list[str]]:
+        """Return the texts of any worksheet's first columns, row by row; one request, more where it has fewer."""
+        try:
+            return self.api.read([(title, f"A1:{column_letters(_TABLE_COLUMNS - 1)}")])[0]
+        except BadRequestError:
+            tab = self.tabs.overview.tabs.get(title)
+            if tab is None or not 0 < tab.columns < _TABLE_COLUMNS:
+                raise
+            return self.api.read([(title, f"A1:{column_letters(tab.columns - 1)}")])[0]
 
     def keys_of(self, records: Iterable[RecordRow]) -> dict[RegisterKey, list[RecordRow]]:
         """The records of each register."""

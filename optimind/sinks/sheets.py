@@ -129,7 +129,7 @@ class SheetsSink(Sink):
     def read_table(self, title: str) -> list[list[str]]:
         """Return the texts of the worksheet ``title``, row by row. Raises DeliveryDelayed or DeliveryRefused."""
         with self._opened() as book:
-            return book.api.read([(title, "A1:Z")])[0]
+            return book.table(title)
 
     def set_up(self, classes: Sequence[tuple[str, date]]) -> "SetUp":
         """Make all worksheets with their look, also the registers of ``classes`` (class, and any day of the month)."""
