@@ -21,7 +21,7 @@ from optimind.sinks._sheets_letters import letter_of
 from optimind.sinks._sheets_log import LogReader
 from optimind.sinks._sheets_look import heading_requests
 from optimind.sinks._sheets_register import RegisterKey, RegisterPlan, RegisterView
-from optimind.sinks._sheets_table import Plan, View, column_letters, homes_of, place
+from optimind.sinks._sheets_table import Plan, View, column_letters, have_moved, homes_of, place, strayed
 from optimind.sinks._sheets_tabs import Tabs
 
 __all__ = ["Seen", "Workbook"]
@@ -254,13 +254,16 @@ class Workbook:
         counts = Counter(text for text in after.log.ids[1:] if text)
         written = {record.record_id for record in planned.log.rows.values()}
         wrong = _wrong_statuses(before.log, after.log, planned.log) | _wrong_letters(after, planned)
+        if have_moved(before.log, after.log):
+            # Their cells are in other columns than they were meant for.
+            wrong |= written
         missing = ((set(before.log.rows_of()) | written) - set(counts)) | wrong
         if not missing and all(counts[key] == 1 for key in written):
             self._torn, self._homes = frozenset(), {}
             self._judge.trusts = True
             return
         self._torn = frozenset(planned.log.rows)
-        self._homes = homes_of(before.log, after.log, self._torn, missing)
+        self._homes = homes_of(before.log, after.log, self._torn, missing) | strayed(before.log, after.log, planned.log)
         raise DeliveryDelayed(
             f"the worksheet {self._log_reader().title!r} was rearranged while {len(written)} rows were written",
             mend="they are written again, with what was overwritten",
