@@ -7,7 +7,7 @@ from typing import Any
 from optimind.plugin_api import RecordRow
 from optimind.sinks import _sheets_look as look
 from optimind.sinks._sheets_api import Overview
-from optimind.sinks._sheets_register import HEAD_ROWS, RegisterKey, RegisterPlan
+from optimind.sinks._sheets_register import RegisterKey, RegisterPlan
 from optimind.sinks._sheets_table import COLUMNS, KEY, cells_of, column_letters, find_columns, text_of
 from optimind.sinks._sheets_worksheet import Workbook
 
@@ -149,8 +149,7 @@ def _lacking(
         register = book.tabs.register_title(key)
         sheet_id, detail = overview.tabs[register].sheet_id, details[register]
         if not detail.get("conditionalFormats"):
-            area = {"startRowIndex": HEAD_ROWS, "startColumnIndex": 3}
-            yield f"the colours of {register!r}", look.colours(sheet_id, area, letters=True)
+            yield f"the colours of {register!r}", look.register_colours(sheet_id)
         if protect and not _is_protected(detail):
             yield f"the protection of {register!r}", look.register_protection(sheet_id, email)
     summary = book.tabs.summary

@@ -104,6 +104,14 @@ def test_meetings_are_in_order_whenever_they_come(server: SheetsServer, sink: Sh
     assert [found["2"][key] for key in map(str, head[3:])] == ["A", "", "E", "", "P"]
 
 
+def test_a_meeting_before_the_first_has_its_colours(server: SheetsServer, sink: SheetsSink) -> None:
+    sink.deliver([lesson("1", 10)])
+    sink.deliver([lesson("1", 3)])
+    areas = [area for rule in server.sheets[TITLE].rules for area in rule["ranges"]]
+    assert len(areas) == 6
+    assert all(area["startColumnIndex"] <= 3 for area in areas)
+
+
 def edit(server: SheetsServer, do: Callable[[list[list[Any]]], list[list[Any]]], title: str = TITLE) -> None:
     with server.lock:
         server.sheets[title].fill(do(server.sheets[title].lines()))
