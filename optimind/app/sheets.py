@@ -169,7 +169,8 @@ def _send(ledger: Ledger, config: Config) -> str:
 
 def _given_up(ledger: Ledger, sink: str) -> str:
     count = ledger.outbox.dead_letter.count(sink)
-    return f"{count} rows are in the dead letter; `optimind outbox list` says why" if count else ""
+    rows = "1 row is" if count == 1 else f"{count} rows are"
+    return f"{rows} in the dead letter; `optimind outbox list` says why" if count else ""
 
 
 def _note(ledger: Ledger, sink: str, rows: Sequence[RecordRow], without: set[str]) -> None:

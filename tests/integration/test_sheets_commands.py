@@ -250,6 +250,18 @@ def test_sync_takes_up_what_people_changed(server: SheetsServer, ledger: Ledger,
     assert document(call, "sync")["corrections"] == []
 
 
+def test_of_many_changes_the_first_are_shown(server: SheetsServer, ledger: Ledger, call: Run) -> None:
+    lesson(ledger, 23)
+    document(call, "sync")
+    header, *lines = server.sheet.lines()
+    for line in lines[:23]:
+        line[header.index("status")] = "hm"
+    server.sheet.fill([header, *lines])
+    printed = call("sync", "--dry-run")[1]
+    assert printed.count("said 'hm'") == 20
+    assert "put back: 3 more" in printed
+
+
 def test_without_the_drive_api_it_was_someone(server: SheetsServer, ledger: Ledger, call: Run) -> None:
     lesson(ledger)
     document(call, "sync")
