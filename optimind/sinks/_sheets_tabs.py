@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from optimind.sinks import _sheets_look as look
@@ -212,7 +212,10 @@ def _same(title: str, titles: Iterable[str]) -> str | None:
     return next((each for each in titles if each.casefold() == title.casefold()), None)
 
 
-def _title_among(key: RegisterKey, titles: Iterable[str]) -> str:
+def _title_among(key: RegisterKey, titles: Collection[str]) -> str:
     """What the register of ``key`` is called where there are worksheets of these ``titles``."""
-    title = key.title()
-    return title if _same(title, titles) in (None, title) else key.title(apart=True)
+    title, apart = key.title(), key.title(apart=True)
+    if title in titles or not (apart in titles or _same(title, titles)):
+        return title
+    # Also where the other one is gone: it stays what it is.
+    return apart

@@ -239,6 +239,10 @@ def test_classes_that_differ_in_case_alone_come_together(server: SheetsServer, s
     day = date(2026, 10, 1)
     assert len(sink.set_up([("7B", day), ("7b", day)]).made) == 2
     assert sink.set_up([("7b", day), ("7B", day)]).made == ()
+    del server.sheets["7B 2026-09"]
+    sink.close()
+    sink.deliver([lesson("1", class_id="7b", session="7b art", status="late")])
+    assert [title for title in server.sheets if title.endswith("2026-09")] == [titles[1]]
 
 
 def test_a_narrow_and_short_register_grows(server: SheetsServer, sink: SheetsSink) -> None:
