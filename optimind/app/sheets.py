@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,8 @@ __all__ = ["Setup", "SyncResult", "set_up_sheets", "sheets_sink", "synchronise",
 log = logging.getLogger(__name__)
 
 _LOCK_S = 60.0
-_SEND_S = 3600.0
+_PATIENCE_S = 90.0
+"""For how long nothing may leave: longer than Google's quota takes to fill up."""
 _ALL = 10**9
 _NO_SUMMARY = (
     "the worksheet 'Summary' is somebody else's, so it is left alone and there is no summary; mend: rename it, then: "
@@ -158,11 +160,16 @@ def _last_editor(sink: Any) -> str:
 
 
 def _send(ledger: Ledger, config: Config) -> str:
-    """Send all that waits; return why not, where that is so."""
+    """Send all that waits, as long as rows leave; return why not, where that is so."""
     worker = DeliveryWorker(ledger, sheets_sink(config), zone=config.zone())
     worker.start()
     try:
-        return "" if worker.flush(_SEND_S) else str(worker.status()["last_error"] or "not everything could be sent")
+        before: float = math.inf
+        while (left := worker.status()["pending"]) < before:
+            before = left
+            if worker.flush(_PATIENCE_S):
+                return ""
+        return str(worker.status()["last_error"] or "not everything could be sent")
     finally:
         worker.stop()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from ledger_marks import START, make_mark, url_of
 from school import entries
+from sheets_model import ApiError
 from sheets_server import EMAIL, Sheet, SheetsServer
 
 from optimind.cli import main
@@ -248,6 +250,29 @@ def test_sync_takes_up_what_people_changed(server: SheetsServer, ledger: Ledger,
     assert found["left"] == 0
     assert {row.status for row in ledger.register() if row.record_id in keys} >= {"excused", "late"}
     assert document(call, "sync")["corrections"] == []
+
+
+def test_one_row_that_is_not_taken_does_not_hold_sync_up(
+    server: SheetsServer, ledger: Ledger, call: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run tries such a row again after minutes; whoever called the command wants an answer."""
+    monkeypatch.setattr("optimind.app.sheets._PATIENCE_S", 5.0)
+    lesson(ledger)
+    write = server._write
+
+    def refuse(body: Any) -> dict[str, Any]:
+        if "Name 1" in json.dumps(body):
+            raise ApiError(400, "INVALID_ARGUMENT", "Invalid value")
+        return write(body)
+
+    monkeypatch.setattr(server, "_write", refuse)
+    began = time.monotonic()
+    found = document(call, "sync", code=1)
+    assert time.monotonic() - began < 30
+    assert "Invalid value" in found["error"]
+    assert (found["left"], len(server.sheet.records())) == (1, 3)
+    monkeypatch.setattr(server, "_write", write)
+    assert document(call, "sync")["left"] == 0
 
 
 def test_of_many_changes_the_first_are_shown(server: SheetsServer, ledger: Ledger, call: Run) -> None:
