@@ -161,7 +161,7 @@ def _print(result: SyncResult) -> None:
             printable(f"the worksheet {title!r} has no row with person_id, name and notes: put it back, or delete it")
         )
     if result.error:
-        print(printable(f"not everything was sent: {result.error}"))
+        print(printable(f"not everything was sent: {' '.join(result.error.split())}"))
     if result.left is None:
         print("nothing was changed (a dry run)")
     elif result.left:

@@ -270,6 +270,8 @@ def test_one_row_that_is_not_taken_does_not_hold_sync_up(
     found = document(call, "sync", code=1)
     assert time.monotonic() - began < 30
     assert "Invalid value" in found["error"]
+    monkeypatch.setattr("optimind.app.sheets._PATIENCE_S", 2.0)
+    assert "(400: Invalid value) mend: " in call("sync")[1]
     assert (found["left"], len(server.sheet.records())) == (1, 3)
     monkeypatch.setattr(server, "_write", write)
     assert document(call, "sync")["left"] == 0
