@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,6 +32,9 @@ ROSTER_COLUMNS: Final = ("class", "person_id", "name", "from", "until")
 READ_S: Final = 60.0
 """How long it may take until a run notices that a roster was edited."""
 _REQUIRED: Final = ("class", "person_id")
+_DAYS: Final = ("from", "until")
+_SERIAL: Final = re.compile(r"[1-9][0-9]{4}", re.ASCII)
+_DAY_ZERO: Final = date(1899, 12, 30).toordinal()
 
 Rosters = Mapping[str, Sequence[RosterEntry]]
 """The entries by class."""
@@ -75,8 +79,20 @@ def _rosters_in_worksheet(config: Config, title: str) -> Rosters:
     finally:
         sink.close()
     text = io.StringIO()
-    csv.writer(text).writerows(rows)
+    csv.writer(text).writerows(_with_dates(rows))
     return rosters_of(parse_table(f'worksheet "{title}"', text.getvalue(), ROSTER_COLUMNS, required=_REQUIRED))
+
+
+def _with_dates(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """A day that somebody types into a spreadsheet becomes a number there: write it as YYYY-MM-DD again."""
+    days = {index for index, name in enumerate(rows[0] if rows else ()) if name.strip().casefold() in _DAYS}
+    return [[_day(cell) if index in days else cell for index, cell in enumerate(row)] for row in rows]
+
+
+def _day(cell: str) -> str:
+    if not _SERIAL.fullmatch(cell):
+        return cell
+    return date.fromordinal(_DAY_ZERO + int(cell)).isoformat()
 
 
 def rosters_of(table: Table) -> dict[str, list[RosterEntry]]:

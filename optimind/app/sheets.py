@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from optimind.app.configured import ledger_url, make_sheets_sink
 from optimind.config import Config
@@ -25,8 +26,13 @@ __all__ = ["Setup", "SyncResult", "set_up_sheets", "sheets_sink", "synchronise",
 log = logging.getLogger(__name__)
 
 _LOCK_S = 60.0
-_SEND_S = 3600.0
+_PATIENCE_S = 90.0
+"""For how long nothing may leave: longer than Google's quota takes to fill up."""
 _ALL = 10**9
+_NO_SUMMARY = (
+    "the worksheet 'Summary' is somebody else's, so it is left alone and there is no summary; mend: rename it, then: "
+    "optimind sheets init"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +51,13 @@ class SyncResult:
 
     ``waiting`` rows were due, ``picked_up`` is what people had changed, ``difference`` how the sheet differed, ``left``
     how many rows are still not as they should be; None where nothing was done (a dry run). ``error`` says why.
+    ``whose`` says of the records that were picked up whose they are, for people.
     """
 
     records: int = 0
     waiting: int = 0
     picked_up: PickedUp = field(default_factory=PickedUp)
+    whose: Mapping[str, str] = field(default_factory=dict)
     difference: Any = None
     left: int | None = None
     error: str = ""
@@ -74,7 +82,7 @@ def set_up_sheets(config: Config, data: Path | None) -> Setup:
         locale=found.locale,
         time_zone=found.time_zone,
         made=found.made,
-        warnings=tuple(_zone_warnings(config, found.time_zone)),
+        warnings=(*_zone_warnings(config, found.time_zone), *([_NO_SUMMARY] if found.has_foreign_summary else [])),
     )
 
 
@@ -91,6 +99,7 @@ def synchronise(config: Config, data: Path | None, *, dry_run: bool = False, ask
             result.picked_up = _pick_up(ledger, sink, dry_run=dry_run, ask_drive=ask_drive)
         rows = _rows(ledger, config)
         result.records = len(rows)
+        result.whose = _whose(result.picked_up, rows)
         waiting = _waiting(ledger, sink.name)
         result.difference = sink.compare(rows, waiting)
         if dry_run:
@@ -136,6 +145,11 @@ def _pick_up(ledger: Ledger, sink: Any, *, dry_run: bool, ask_drive: bool) -> Pi
     return found if dry_run else take_up(ledger, name, found)
 
 
+def _whose(found: PickedUp, rows: Sequence[RecordRow]) -> dict[str, str]:
+    wanted = {each.record_id for each in found.corrections} | {each.record_id for each in found.put_back}
+    return {row.record_id: f"{row.name}, {row.date}, {row.session}" for row in rows if row.record_id in wanted}
+
+
 def _last_editor(sink: Any) -> str:
     try:
         name = sink.sharing().last_editor()
@@ -146,18 +160,24 @@ def _last_editor(sink: Any) -> str:
 
 
 def _send(ledger: Ledger, config: Config) -> str:
-    """Send all that waits; return why not, where that is so."""
+    """Send all that waits, as long as rows leave; return why not, where that is so."""
     worker = DeliveryWorker(ledger, sheets_sink(config), zone=config.zone())
     worker.start()
     try:
-        return "" if worker.flush(_SEND_S) else str(worker.status()["last_error"] or "not everything could be sent")
+        before: float = math.inf
+        while (left := worker.status()["pending"]) < before:
+            before = left
+            if worker.flush(_PATIENCE_S):
+                return ""
+        return str(worker.status()["last_error"] or "not everything could be sent")
     finally:
         worker.stop()
 
 
 def _given_up(ledger: Ledger, sink: str) -> str:
     count = ledger.outbox.dead_letter.count(sink)
-    return f"{count} rows are in the dead letter; `optimind outbox list` says why" if count else ""
+    rows = "1 row is" if count == 1 else f"{count} rows are"
+    return f"{rows} in the dead letter; `optimind outbox list` says why" if count else ""
 
 
 def _note(ledger: Ledger, sink: str, rows: Sequence[RecordRow], without: set[str]) -> None:
@@ -186,10 +206,12 @@ def _classes(config: Config, data: Path | None) -> list[str]:
 def _zone_warnings(config: Config, time_zone: str) -> Iterator[str]:
     now = datetime.now(UTC)
     try:
-        theirs = now.astimezone(ZoneInfo(time_zone)).utcoffset()
-    except (OSError, ValueError):
+        theirs = ZoneInfo(time_zone)
+    except (OSError, ValueError, ZoneInfoNotFoundError):  # Google also has zones of its own, such as GMT-07:00
         return
-    if theirs != now.astimezone(config.zone()).utcoffset():
+    # Also in half a year, as one of the two may know no summer time.
+    moments = (now, now + timedelta(days=182))
+    if any(each.astimezone(theirs).utcoffset() != each.astimezone(config.zone()).utcoffset() for each in moments):
         yield (
             f"the spreadsheet's time zone is {time_zone}, the register's is {config.zone()}: dates and times in the "
             "sheet are the register's; mend: in the spreadsheet, File, Settings, Time zone"

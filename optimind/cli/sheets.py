@@ -135,34 +135,56 @@ def _document(result: SyncResult) -> dict[str, Any]:
     }
 
 
+_DIFFERENCES = {
+    "missing": ("row was missing", "rows were missing"),
+    "stale": ("row said something else", "rows said something else"),
+    "doubled": ("row stood there twice", "rows stood there twice"),
+    "misplaced": (
+        "letter or name in a register was missing or wrong",
+        "letters or names in registers were missing or wrong",
+    ),
+    "foreign": (
+        "row is of no record here (another machine's?); it is left alone",
+        "rows are of no record here (another machine's?); they are left alone",
+    ),
+}
+
+
 def _print(result: SyncResult) -> None:
-    found, difference = result.picked_up, result.difference
-    done = result.left is not None
-    print(f"{result.records} records; {result.waiting} waited to be sent")
-    for each in found.corrections[:_MOST_SHOWN]:
-        print(printable(f"corrected in the sheet: {each.record_id} is {each.status}, by {each.actor}"))
-    if len(found.corrections) > _MOST_SHOWN:
-        print(f"corrected in the sheet: {len(found.corrections) - _MOST_SHOWN} more")
-    for change in found.put_back[:_MOST_SHOWN]:
-        print(printable(f"put back: {change.record_id} said {change.text[:40]!r}"))
-    words = {
-        "missing": "rows were missing",
-        "stale": "rows said something else",
-        "doubled": "rows stood there twice",
-        "misplaced": "letters or names in registers were missing or wrong",
-    }
-    for kind, text in words.items():
-        if count := len(getattr(difference, kind)):
-            print(f"{count} {text}")
-    if difference.foreign:
-        print(f"{len(difference.foreign)} rows are of no record here (another machine's?); they are left alone")
-    for title in difference.unreadable:
+    print(f"{_counted(result.records, 'record', 'records')}; {result.waiting} waited to be sent")
+    _print_changes(result)
+    for kind, words in _DIFFERENCES.items():
+        if count := len(getattr(result.difference, kind)):
+            print(_counted(count, *words))
+    for title in result.difference.unreadable:
         print(
             printable(f"the worksheet {title!r} has no row with person_id, name and notes: put it back, or delete it")
         )
     if result.error:
-        print(printable(f"not everything was sent: {result.error}"))
-    if not done:
+        print(printable(f"not everything was sent: {' '.join(result.error.split())}"))
+    if result.left is None:
         print("nothing was changed (a dry run)")
+    elif result.left:
+        print(_counted(result.left, "row is still wrong", "rows are still wrong"))
     else:
-        print("the sheet equals the ledger" if not result.left else f"{result.left} rows are still wrong")
+        print("the sheet equals the ledger")
+
+
+def _print_changes(result: SyncResult) -> None:
+    """What people had changed: whose status, not the record's id."""
+    found = result.picked_up
+    lines = {
+        "corrected in the sheet": [
+            (each.record_id, f"is {each.status}, by {each.actor}") for each in found.corrections
+        ],
+        "put back": [(each.record_id, f"said {each.text[:40]!r}") for each in found.put_back],
+    }
+    for what, changes in lines.items():
+        for record_id, said in changes[:_MOST_SHOWN]:
+            print(printable(f"{what}: {result.whose.get(record_id, record_id)} {said}"))
+        if len(changes) > _MOST_SHOWN:
+            print(f"{what}: {len(changes) - _MOST_SHOWN} more")
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

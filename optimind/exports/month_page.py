@@ -4,6 +4,7 @@ A4 on its side. Long lists go on on further pages with the header repeated; many
 Every text from outside is escaped, and each name is written in its own direction.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from html import escape
@@ -74,12 +75,15 @@ def _tables(register: MonthRegister) -> Iterator[str]:
     if not register.lines:
         yield "<p>There is no record.</p>\n"
         return
+    shown = Counter(_shown(line) for line in register.lines)
     starts = list(range(0, len(register.columns), _COLUMNS_A_PAGE)) or [0]
     for start in starts:
         places = range(start, min(start + _COLUMNS_A_PAGE, len(register.columns)))
         columns = [register.columns[place] for place in places]
         is_last = start == starts[-1]
-        lines = "".join(_line(line, places, with_totals=is_last) for line in register.lines)
+        lines = "".join(
+            _line(line, places, with_totals=is_last, with_id=shown[_shown(line)] > 1) for line in register.lines
+        )
         yield (
             f"<table>\n<thead>{_title(register)}{_header(columns, with_totals=is_last)}</thead>\n"
             f"<tbody>\n{lines}</tbody>\n<tfoot>{_sums(register, places, with_totals=is_last)}</tfoot>\n</table>\n"
@@ -111,11 +115,17 @@ def _header(columns: Sequence[MeetingColumn], *, with_totals: bool) -> str:
     return f"<tr>{''.join(cells)}</tr>"
 
 
-def _line(line: PersonLine, places: range, *, with_totals: bool) -> str:
-    name = escape(visible(line.name) or visible(line.person_id), quote=True)
-    cells = [
-        f'<th class="name" scope="row" dir="auto" title="{escape(visible(line.person_id), quote=True)}">{name}</th>'
-    ]
+def _shown(line: PersonLine) -> str:
+    return visible(line.name) or visible(line.person_id)
+
+
+def _line(line: PersonLine, places: range, *, with_totals: bool, with_id: bool) -> str:
+    """``with_id``: there is somebody else of that name, and on paper nothing else tells who is who."""
+    person = escape(visible(line.person_id), quote=True)
+    name = escape(_shown(line), quote=True)
+    if with_id:
+        name += f" <small><bdi>{person}</bdi></small>"
+    cells = [f'<th class="name" scope="row" dir="auto" title="{person}">{name}</th>']
     cells += [_cell(line.cells[place]) for place in places]
     if with_totals:
         cells += [f'<td class="sum">{count or ""}</td>' for count in line.totals.values()]

@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, tzinfo
@@ -144,9 +145,10 @@ def _print_table(rows: Sequence[RecordRow], console: Console) -> None:
             table.add_column(heading)
         table.add_column("Minutes", justify="right")
         table.add_column("Camera")
+        names = _names(group)
         for row in group:
             table.add_row(
-                Text(visible(row.name)),
+                Text(names[row.person_id]),
                 Text(visible(row.status).replace("_", " ")),
                 _clock(row.first_seen_at),
                 _clock(row.last_seen_at),
@@ -157,7 +159,14 @@ def _print_table(rows: Sequence[RecordRow], console: Console) -> None:
         # Below it: on a narrow screen a column of sentences would leave no room for the others.
         for row in group:
             if _needs_words(row):
-                console.print(Text(f"{shortened(visible(row.name))}: {visible(row.reason)}"))
+                console.print(Text(f"{names[row.person_id]}: {visible(row.reason)}"))
+
+
+def _names(rows: Sequence[RecordRow]) -> dict[str, str]:
+    """What people are called, by id; of those with one name the id as well."""
+    called = {row.person_id: shortened(visible(row.name)) for row in rows}
+    times = Counter(called.values())
+    return {key: f"{name} ({visible(key)})" if times[name] > 1 else name for key, name in called.items()}
 
 
 def _needs_words(row: RecordRow) -> bool:

@@ -138,7 +138,8 @@ def attention(
         status = worker.status()
         if status["pending"]:
             why = f": {status['last_error']}" if status["last_error"] else ""
-            found.append(f"sink {worker.sink.name}: {status['pending']} rows wait in the outbox{why}")
+            rows = "1 row waits" if status["pending"] == 1 else f"{status['pending']} rows wait"
+            found.append(f"sink {worker.sink.name}: {rows} in the outbox{why}")
         if status["dead"]:
             rows = "1 row is" if status["dead"] == 1 else f"{status['dead']} rows are"
             found.append(f"sink {worker.sink.name}: {rows} not taken at all; optimind outbox list says why")

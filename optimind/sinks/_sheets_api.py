@@ -6,6 +6,7 @@ key or token. Imported only when rows are sent: the two libraries take a while t
 
 import functools
 import json
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -353,7 +354,7 @@ def _retry_after_s(header: str | None) -> float | None:
             seconds = (parsedate_to_datetime(header).astimezone(UTC) - datetime.now(UTC)).total_seconds()
         except ValueError:
             return None
-    return min(max(seconds, 0.0), _LONGEST_WAIT_S)
+    return min(max(seconds, 0.0), _LONGEST_WAIT_S) if math.isfinite(seconds) else None
 
 
 def _brief(text: str) -> str:

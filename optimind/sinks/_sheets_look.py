@@ -17,6 +17,7 @@ __all__ = [
     "LOG_SIZE",
     "REGISTER_SIZE",
     "SUMMARY",
+    "SUMMARY_HEAD",
     "SUMMARY_SIZE",
     "add_sheet",
     "charts",
@@ -27,6 +28,7 @@ __all__ = [
     "log_look",
     "log_protection",
     "pivots",
+    "register_colours",
     "register_look",
     "register_protection",
     "summary_look",
@@ -35,6 +37,8 @@ __all__ = [
 Request = dict[str, Any]
 
 SUMMARY = "Summary"
+SUMMARY_HEAD = "Attendance"
+"""What stands in its first cell."""
 LOG_SIZE = (1000, len(HEADER))
 REGISTER_SIZE = (HEAD_ROWS + 40, len(FIXED) + 40)
 SUMMARY_SIZE = (1000, 30)
@@ -123,6 +127,14 @@ def log_colours(sheet_id: int, columns: Mapping[str, int]) -> list[Request]:
     return colours(sheet_id, _columns(sheet_id, columns[STATUS], 1, top=1), letters=False)
 
 
+def register_colours(sheet_id: int) -> list[Request]:
+    """A colour for each letter in a register.
+
+    From the column of notes on: of a column that is inserted before the first of an area Google makes no part of it.
+    """
+    return colours(sheet_id, {"startRowIndex": HEAD_ROWS, "startColumnIndex": len(FIXED) - 1}, letters=True)
+
+
 def register_look(sheet_id: int) -> list[Request]:
     """Dates as dates of the spreadsheet's locale, colours, widths, a hidden row of keys. For a new register."""
     width = len(FIXED)
@@ -140,7 +152,7 @@ def register_look(sheet_id: int) -> list[Request]:
         _format(dates, date),
         _format(sessions, {**_heading(), **centre, "wrapStrategy": "WRAP"}),
         _format(meetings, centre),
-        *colours(sheet_id, {key: value for key, value in meetings.items() if key != "sheetId"}, letters=True),
+        *register_colours(sheet_id),
         _width(sheet_id, 0, 90),
         _width(sheet_id, 1, 240),
         _width(sheet_id, 2, 200),
@@ -169,7 +181,7 @@ def summary_look(sheet_id: int) -> list[Request]:
         }
         for status, letter in LETTERS.items()
     ]
-    title = {**_text("Attendance"), "userEnteredFormat": _heading()}
+    title = {**_text(SUMMARY_HEAD), "userEnteredFormat": _heading()}
     captions: list[Request] = []
     for index, text in enumerate(("Records", "Share of each status, by class", "Share of each status, by day")):
         cell = {**_text(text), "userEnteredFormat": _heading()}

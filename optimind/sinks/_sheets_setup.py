@@ -7,7 +7,7 @@ from typing import Any
 from optimind.plugin_api import RecordRow
 from optimind.sinks import _sheets_look as look
 from optimind.sinks._sheets_api import Overview
-from optimind.sinks._sheets_register import HEAD_ROWS, RegisterKey, RegisterPlan
+from optimind.sinks._sheets_register import RegisterKey, RegisterPlan
 from optimind.sinks._sheets_table import COLUMNS, KEY, cells_of, column_letters, find_columns, text_of
 from optimind.sinks._sheets_worksheet import Workbook
 
@@ -23,6 +23,7 @@ class SetUp:
     locale: str
     time_zone: str
     made: tuple[str, ...]
+    has_foreign_summary: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,14 +65,21 @@ def set_up(book: Workbook, keys: Sequence[RegisterKey], *, protect: bool) -> Set
     for what, wanted in _lacking(book, overview, seen.log.columns, keys, protect=protect):
         requests += wanted
         made.append(what)
-    book.api.change(*requests, *tabs.summary_of(seen.log.columns))
-    return SetUp(locale=overview.locale, time_zone=overview.time_zone, made=tuple(made))
+    requests += tabs.summary_of(seen.log.columns)
+    if requests:
+        book.api.change(*requests)
+    return SetUp(
+        locale=overview.locale,
+        time_zone=overview.time_zone,
+        made=tuple(made),
+        has_foreign_summary=tabs.has_foreign_summary,
+    )
 
 
 def refresh(book: Workbook) -> None:
     """Let the summary's tables read the log's columns where they stand now; nothing where there is no summary."""
     book.tabs.forget()
-    if look.SUMMARY in book.tabs.overview.tabs and book.tabs.has_log:
+    if book.tabs.summary is not None and book.tabs.has_log:
         book.api.change(*book.tabs.summary_of(book.look(()).log.columns))
 
 
@@ -141,14 +149,16 @@ def _lacking(
         register = book.tabs.register_title(key)
         sheet_id, detail = overview.tabs[register].sheet_id, details[register]
         if not detail.get("conditionalFormats"):
-            area = {"startRowIndex": HEAD_ROWS, "startColumnIndex": 3}
-            yield f"the colours of {register!r}", look.colours(sheet_id, area, letters=True)
+            yield f"the colours of {register!r}", look.register_colours(sheet_id)
         if protect and not _is_protected(detail):
             yield f"the protection of {register!r}", look.register_protection(sheet_id, email)
-    charts = [chart["spec"].get("title") for chart in details[look.SUMMARY].get("charts", [])]
+    summary = book.tabs.summary
+    if summary is None:
+        return
+    charts = [chart["spec"].get("title") for chart in details[summary].get("charts", [])]
     for chart in look.CHARTS:
         if chart not in charts:
-            yield f"the chart {chart!r}", look.charts(overview.tabs[look.SUMMARY].sheet_id, [chart])
+            yield f"the chart {chart!r}", look.charts(overview.tabs[summary].sheet_id, [chart])
 
 
 def _is_protected(detail: Mapping[str, Any]) -> bool:

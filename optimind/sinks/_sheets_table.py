@@ -18,9 +18,11 @@ __all__ = [
     "column_letters",
     "find_columns",
     "fitted",
+    "have_moved",
     "homes_of",
     "place",
     "range_of",
+    "strayed",
     "text_of",
 ]
 
@@ -168,6 +170,27 @@ def homes_of(before: View, after: View, written: Collection[int], lost: Collecti
         if len(between) == 1:
             found.setdefault(between[0], (row, after.ids[row - 1]))
     return found
+
+
+def strayed(before: View, after: View, plan: Plan) -> dict[str, tuple[int, str]]:
+    """Say in which rows records stand whose ids went into another column, as somebody moved columns before the write.
+
+    The column that holds the ids now has what was meant for another one. Gives the row, and the text in that column.
+    """
+    meant = {index: name for name, index in before.columns.items() if name in COLUMNS}.get(after.columns[KEY], KEY)
+    if meant == KEY:
+        return {}
+    found: dict[str, tuple[int, str]] = {}
+    for row, record in plan.rows.items():
+        text = text_of(cells_of(record)[meant]).strip()
+        if text and row <= len(after.ids) and after.ids[row - 1] == text:
+            found[record.record_id] = (row, text)
+    return found
+
+
+def have_moved(before: View, after: View) -> bool:
+    """Whether one of the columns that are written stands elsewhere now."""
+    return any(before.columns[name] != after.columns[name] for name in COLUMNS)
 
 
 def _neighbour(rows: Iterable[int], after: View, written: Collection[int], was: Mapping[str, int]) -> int | None:

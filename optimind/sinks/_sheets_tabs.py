@@ -2,7 +2,7 @@
 
 import logging
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from optimind.sinks import _sheets_look as look
@@ -18,6 +18,8 @@ _BEFORE = "Attendance"
 """What the log was called by default before there were other worksheets."""
 _MORE_ROWS = 1000
 _MORE_COLUMNS = 20
+_MOST_CELLS = 10_000_000
+"""What a spreadsheet holds."""
 
 
 class Tabs:
@@ -33,6 +35,7 @@ class Tabs:
         self._protect = protect
         self._overview: Overview | None = None
         self._log = title
+        self._is_our_summary: dict[int, bool] = {}
 
     def forget(self) -> None:
         """Look again at the next question: somebody may have deleted, renamed or shrunk one."""
@@ -56,15 +59,34 @@ class Tabs:
         """Whether the log is there."""
         return self.log in self.overview.tabs
 
+    @property
+    def summary(self) -> str | None:
+        """The title of the summary; None where there is none, or a worksheet of that title that is somebody else's.
+
+        It is ours by a chart of ours or by its first cell; one request where no chart tells.
+        """
+        title = _same(look.SUMMARY, self.overview.tabs)
+        if title is None:
+            return None
+        sheet_id = self.tab(title).sheet_id
+        if sheet_id not in self._is_our_summary:
+            charts = self.overview.details.get(title, {}).get("charts", [])
+            is_ours = any(chart["spec"].get("title") in look.CHARTS for chart in charts)
+            self._is_our_summary[sheet_id] = is_ours or self._api.read([(title, "A1:A1")])[0] == [[look.SUMMARY_HEAD]]
+        return title if self._is_our_summary[sheet_id] else None
+
+    @property
+    def has_foreign_summary(self) -> bool:
+        """Whether somebody else's worksheet has the summary's title, so that there is no summary."""
+        return self.summary is None and _same(look.SUMMARY, self.overview.tabs) is not None
+
     def tab(self, title: str) -> Tab:
         """The worksheet called ``title``, which must be there."""
         return self.overview.tabs[title]
 
     def register_title(self, key: RegisterKey) -> str:
         """What the register of ``key`` is called, or will be: no two titles may differ in case alone."""
-        title = key.title()
-        there = _same(title, self.overview.tabs)
-        return title if there in (None, title) else key.title(apart=True)
+        return _title_among(key, self.overview.tabs)
 
     def has_register(self, key: RegisterKey) -> bool:
         """Whether the register of ``key`` is there."""
@@ -84,7 +106,7 @@ class Tabs:
             columns = {name: index for index, name in enumerate(HEADER)}
             requests += self._new_summary(made[look.SUMMARY][0], log_id, columns)
         for key in keys:
-            title = self.register_title(key)
+            title = _title_among(key, {*tabs, *made})
             if title not in tabs and title not in made:
                 made[title] = (self._new_id(), look.REGISTER_SIZE)
                 requests += self._new_register(made[title][0], title)
@@ -93,6 +115,8 @@ class Tabs:
             for title, (sheet_id, (rows, columns_)) in made.items():
                 tabs[title] = Tab(sheet_id, rows, columns_)
                 log.info("made the worksheet %r in the spreadsheet %s", title, self._api.spreadsheet)
+            if look.SUMMARY in made:
+                self._is_our_summary[made[look.SUMMARY][0]] = True
         return list(made)
 
     def grow(self, wanted: Mapping[str, tuple[int, int]], columns: Mapping[str, int] | None = None) -> bool:
@@ -111,8 +135,9 @@ class Tabs:
         for title, size in wanted.items():
             tab = self.tab(title)
             rows, wider = self._lacks(title, size)
-            rows += max(_MORE_ROWS, tab.rows // 4) if rows and title == self._log else _MORE_COLUMNS if rows else 0
-            wider += _MORE_COLUMNS if wider else 0
+            wider += self._spare(wider, _MORE_COLUMNS, tab.rows)
+            more_rows = max(_MORE_ROWS, tab.rows // 4) if title == self._log else _MORE_COLUMNS
+            rows += self._spare(rows, more_rows, tab.columns + wider)
             for dimension, length in (("ROWS", rows), ("COLUMNS", wider)):
                 if length:
                     added = {"sheetId": tab.sheet_id, "dimension": dimension, "length": length}
@@ -130,10 +155,16 @@ class Tabs:
 
     def summary_of(self, columns: Mapping[str, int]) -> list[dict[str, Any]]:
         """The requests by which the summary's tables read the log's ``columns``; none where there is no summary."""
-        tabs = self.overview.tabs
-        if look.SUMMARY not in tabs or not self.has_log:
+        title = self.summary
+        if title is None or not self.has_log:
             return []
-        return look.pivots(tabs[look.SUMMARY].sheet_id, tabs[self._log].sheet_id, columns)
+        tabs = self.overview.tabs
+        return look.pivots(tabs[title].sheet_id, tabs[self._log].sheet_id, columns)
+
+    def _spare(self, needed: int, wished: int, length: int) -> int:
+        """How many rows or columns of ``length`` cells to add to the ``needed`` ones: in a nearly full file fewer."""
+        used = sum(tab.rows * tab.columns for tab in self.overview.tabs.values())
+        return max(0, min(wished, (_MOST_CELLS - used) // max(1, length) - needed)) if needed else 0
 
     def _lacks(self, title: str, size: tuple[int, int]) -> tuple[int, int]:
         tab = self.tab(title)
@@ -179,3 +210,12 @@ class Tabs:
 def _same(title: str, titles: Iterable[str]) -> str | None:
     """The one of ``titles`` that Google takes for ``title``."""
     return next((each for each in titles if each.casefold() == title.casefold()), None)
+
+
+def _title_among(key: RegisterKey, titles: Collection[str]) -> str:
+    """What the register of ``key`` is called where there are worksheets of these ``titles``."""
+    title, apart = key.title(), key.title(apart=True)
+    if title in titles or not (apart in titles or _same(title, titles)):
+        return title
+    # Also where the other one is gone: it stays what it is.
+    return apart

@@ -21,7 +21,7 @@ from optimind.sinks._sheets_letters import letter_of
 from optimind.sinks._sheets_log import LogReader
 from optimind.sinks._sheets_look import heading_requests
 from optimind.sinks._sheets_register import RegisterKey, RegisterPlan, RegisterView
-from optimind.sinks._sheets_table import Plan, View, column_letters, homes_of, place
+from optimind.sinks._sheets_table import Plan, View, column_letters, have_moved, homes_of, place, strayed
 from optimind.sinks._sheets_tabs import Tabs
 
 __all__ = ["Seen", "Workbook"]
@@ -29,6 +29,7 @@ __all__ = ["Seen", "Workbook"]
 log = logging.getLogger(__name__)
 
 _LOOKS = 5
+_TABLE_COLUMNS = 26
 _SETTLE_S = 2.0
 """How long after new rows were added they are read back: longer than others take between their read and their write."""
 _FRESH_S = 2.0
@@ -103,6 +104,16 @@ class Workbook:
         Without ``mend`` nothing is written, and a log that lacks columns counts as empty.
         """
         return self._again(lambda: self._look([key for key in keys if self.tabs.has_register(key)], mend=mend))
+
+    def table(self, title: str) -> list[list[str]]:
+        """Return the texts of any worksheet's first columns, row by row; one request, more where it has fewer."""
+        try:
+            return self.api.read([(title, f"A1:{column_letters(_TABLE_COLUMNS - 1)}")])[0]
+        except BadRequestError:
+            tab = self.tabs.overview.tabs.get(title)
+            if tab is None or not 0 < tab.columns < _TABLE_COLUMNS:
+                raise
+            return self.api.read([(title, f"A1:{column_letters(tab.columns - 1)}")])[0]
 
     def keys_of(self, records: Iterable[RecordRow]) -> dict[RegisterKey, list[RecordRow]]:
         """The records of each register."""
@@ -270,13 +281,16 @@ class Workbook:
         counts = Counter(text for text in after.log.ids[1:] if text)
         written = {record.record_id for record in planned.log.rows.values()}
         wrong = _wrong_statuses(before.log, after.log, planned.log) | _wrong_letters(after, planned)
+        if have_moved(before.log, after.log):
+            # Their cells are in other columns than they were meant for.
+            wrong |= written
         missing = ((set(before.log.rows_of()) | written) - set(counts)) | wrong
         if not missing and all(counts[key] == 1 for key in written):
             self._torn, self._homes = frozenset(), {}
             self._judge.trusts = True
             return
         self._torn = frozenset(planned.log.rows)
-        self._homes = homes_of(before.log, after.log, self._torn, missing)
+        self._homes = homes_of(before.log, after.log, self._torn, missing) | strayed(before.log, after.log, planned.log)
         raise DeliveryDelayed(
             f"the worksheet {self._log_reader().title!r} was rearranged while {len(written)} rows were written",
             mend="they are written again, with what was overwritten",

@@ -47,6 +47,12 @@ def _base_url(text: str) -> str:
     return text
 
 
+def _no_other_title(text: str) -> str:
+    if text.strip().casefold() == "summary":
+        raise PydanticCustomError("worksheet", 'is what the summary is called; name another one, such as "Log"')
+    return text
+
+
 class QuotaSettings(Settings):
     """How many requests a minute Google allows the account. All processes with the same ``folder`` share them.
 
@@ -65,7 +71,7 @@ class SheetsSettings(Settings):
     credentials: Secret
     endpoint: Annotated[str, AfterValidator(_base_url)] = "https://sheets.googleapis.com"
     drive_endpoint: Annotated[str, AfterValidator(_base_url)] = "https://www.googleapis.com"
-    worksheet: str = Field(default="Log", min_length=1, max_length=100)
+    worksheet: Annotated[str, AfterValidator(_no_other_title)] = Field(default="Log", min_length=1, max_length=100)
     registers: bool = True
     protect: bool = True
     timeout_s: float = Field(default=20.0, gt=0, le=300, allow_inf_nan=False)
@@ -125,7 +131,7 @@ class SheetsSink(Sink):
     def read_table(self, title: str) -> list[list[str]]:
         """Return the texts of the worksheet ``title``, row by row. Raises DeliveryDelayed or DeliveryRefused."""
         with self._opened() as book:
-            return book.api.read([(title, "A1:Z")])[0]
+            return book.table(title)
 
     def set_up(self, classes: Sequence[tuple[str, date]]) -> "SetUp":
         """Make all worksheets with their look, also the registers of ``classes`` (class, and any day of the month)."""

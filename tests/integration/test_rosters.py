@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -87,6 +87,14 @@ def test_a_worksheet_is_read_like_a_table(in_worksheet: Config, server: SheetsSe
     assert [(each.person_id, each.name) for each in found["7B"]] == [("1041", "Grace Hopper"), ("0042", "عليّ 🙂")]
     assert found["7B"][1].first_day == DAY
     assert [(each.person_id, each.name) for each in found["9A"]] == [("1041", "1041")]
+
+
+def test_a_narrow_worksheet_and_days_as_a_spreadsheet_keeps_them(in_worksheet: Config, server: SheetsServer) -> None:
+    fill(server, ["7B", 1041, "Grace Hopper", 46266, 46326.0], ["7B", 46266, "46266", "", "2026-10-31"])
+    server.sheets["Roster"].columns = 5
+    first, second = read_rosters(in_worksheet)["7B"]
+    assert (first.first_day, first.last_day) == (DAY, date(2026, 10, 31))
+    assert (second.person_id, second.name, second.last_day) == ("46266", "46266", date(2026, 10, 31))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 from ledger_marks import START, make_mark, url_of
 from school import entries
+from sheets_model import ApiError
 from sheets_server import EMAIL, Sheet, SheetsServer
 
 from optimind.cli import main
@@ -128,6 +130,25 @@ def test_init_warns_of_another_time_zone(server: SheetsServer, call: Run) -> Non
     assert "the spreadsheet's time zone is Asia/Kolkata, the register's is Europe/London" in printed
 
 
+@pytest.mark.parametrize("zone", ["GMT-07:00", "", "Mars/Olympus"])
+def test_a_time_zone_that_only_google_knows_is_no_fault(server: SheetsServer, call: Run, zone: str) -> None:
+    server.time_zone = zone
+    assert document(call, "init")["warnings"] == []
+
+
+def test_init_warns_of_a_time_zone_without_summer_time(server: SheetsServer, call: Run) -> None:
+    server.time_zone = "Africa/Abidjan"  # all year what London has in winter
+    (warning,) = document(call, "init")["warnings"]
+    assert "the spreadsheet's time zone is Africa/Abidjan" in warning
+
+
+def test_init_says_that_the_summary_is_somebody_elses(server: SheetsServer, call: Run) -> None:
+    server.sheets["Summary"] = Sheet("Summary", 9)
+    server.sheets["Summary"].fill([["Budget"]])
+    code, printed = call("init")
+    assert (code, "warning: the worksheet 'Summary' is somebody else's" in printed) == (0, True)
+
+
 # sync
 
 
@@ -213,6 +234,11 @@ def test_sync_takes_up_what_people_changed(server: SheetsServer, ledger: Ledger,
         line[header.index("status")], line[header.index("corrected_by")] = status, who
     server.sheet.fill([header, *lines])
     server.drive.last = {"displayName": "Mr. Babbage", "emailAddress": "b@school.example", "me": False}
+    printed = call("sync", "--dry-run")[1]
+    names = [str(line[header.index("name")]) for line in lines[:3]]
+    said = [f"{name}, 2026-09-01, {MEETING.session}" for name in names]
+    assert f"corrected in the sheet: {said[0]} is excused, by Ms. Lovelace" in printed
+    assert f"put back: {said[2]} said 'hm'" in printed
     assert [each["actor"] for each in document(call, "sync", "--dry-run")["corrections"]] == [
         "Ms. Lovelace", "someone with access to the sheet",
     ]  # fmt: skip
@@ -224,6 +250,43 @@ def test_sync_takes_up_what_people_changed(server: SheetsServer, ledger: Ledger,
     assert found["left"] == 0
     assert {row.status for row in ledger.register() if row.record_id in keys} >= {"excused", "late"}
     assert document(call, "sync")["corrections"] == []
+
+
+def test_one_row_that_is_not_taken_does_not_hold_sync_up(
+    server: SheetsServer, ledger: Ledger, call: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run tries such a row again after minutes; whoever called the command wants an answer."""
+    monkeypatch.setattr("optimind.app.sheets._PATIENCE_S", 5.0)
+    lesson(ledger)
+    write = server._write
+
+    def refuse(body: Any) -> dict[str, Any]:
+        if "Name 1" in json.dumps(body):
+            raise ApiError(400, "INVALID_ARGUMENT", "Invalid value")
+        return write(body)
+
+    monkeypatch.setattr(server, "_write", refuse)
+    began = time.monotonic()
+    found = document(call, "sync", code=1)
+    assert time.monotonic() - began < 30
+    assert "Invalid value" in found["error"]
+    monkeypatch.setattr("optimind.app.sheets._PATIENCE_S", 2.0)
+    assert "(400: Invalid value) mend: " in call("sync")[1]
+    assert (found["left"], len(server.sheet.records())) == (1, 3)
+    monkeypatch.setattr(server, "_write", write)
+    assert document(call, "sync")["left"] == 0
+
+
+def test_of_many_changes_the_first_are_shown(server: SheetsServer, ledger: Ledger, call: Run) -> None:
+    lesson(ledger, 23)
+    document(call, "sync")
+    header, *lines = server.sheet.lines()
+    for line in lines[:23]:
+        line[header.index("status")] = "hm"
+    server.sheet.fill([header, *lines])
+    printed = call("sync", "--dry-run")[1]
+    assert printed.count("said 'hm'") == 20
+    assert "put back: 3 more" in printed
 
 
 def test_without_the_drive_api_it_was_someone(server: SheetsServer, ledger: Ledger, call: Run) -> None:

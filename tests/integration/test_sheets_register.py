@@ -159,6 +159,12 @@ def test_the_second_look_misses_what_a_register_lost(server: SheetsServer, sink:
     lost = {each.record_id for each in records if each.person_id == "2"}
     assert sink.lacking(records, []) == (set() if do == "the worksheet is gone" else lost)
     assert sink.lacking([], records) == set()
+def test_a_meeting_before_the_first_has_its_colours(server: SheetsServer, sink: SheetsSink) -> None:
+    sink.deliver([lesson("1", 10)])
+    sink.deliver([lesson("1", 3)])
+    areas = [area for rule in server.sheets[TITLE].rules for area in rule["ranges"]]
+    assert len(areas) == 6
+    assert all(area["startColumnIndex"] <= 3 for area in areas)
 
 
 def edit(server: SheetsServer, do: Callable[[list[list[Any]]], list[list[Any]]], title: str = TITLE) -> None:
@@ -278,6 +284,22 @@ def test_classes_whose_titles_look_the_same_are_kept_apart(server: SheetsServer,
     assert all(len(server.sheets[title].lines()) == 4 for title in titles)
 
 
+def test_classes_that_differ_in_case_alone_come_together(server: SheetsServer, sink: SheetsSink) -> None:
+    """Google knows no two worksheets whose titles differ in case alone."""
+    both = [lesson("1", class_id=name, session=f"{name} art") for name in ("7B", "7b")]
+    sink.deliver(both)
+    titles = [title for title in server.sheets if title.endswith("2026-09")]
+    assert len({title.casefold() for title in titles}) == 2
+    assert sink.compare(both, frozenset()).wrong == []
+    day = date(2026, 10, 1)
+    assert len(sink.set_up([("7B", day), ("7b", day)]).made) == 2
+    assert sink.set_up([("7b", day), ("7B", day)]).made == ()
+    del server.sheets["7B 2026-09"]
+    sink.close()
+    sink.deliver([lesson("1", class_id="7b", session="7b art", status="late")])
+    assert [title for title in server.sheets if title.endswith("2026-09")] == [titles[1]]
+
+
 def test_a_narrow_and_short_register_grows(server: SheetsServer, sink: SheetsSink) -> None:
     sink.deliver([lesson("1")])
     server.sheets[TITLE].rows, server.sheets[TITLE].columns = 5, 5
@@ -334,6 +356,17 @@ def test_a_full_spreadsheet_says_so(server: SheetsServer, sink: SheetsSink) -> N
     assert len(names(server)) == 3
 
 
+def test_a_nearly_full_spreadsheet_is_filled_to_its_end(server: SheetsServer, sink: SheetsSink) -> None:
+    sink.deliver([lesson("1", class_id="")])
+    others = sum(sheet.rows * sheet.columns for title, sheet in server.sheets.items() if title != "Log")
+    server.sheets["Log"].rows = 3
+    server.sheets["Big"] = Sheet("Big", 77, rows=10_000_000 - others - (3 + 70) * server.sheet.columns, columns=1)
+    sink.deliver([lesson(str(number), 2, class_id="") for number in range(50)])
+    assert len(names(server)) == 51
+    with pytest.raises(DeliveryRefused, match="is full"):
+        sink.deliver([lesson(str(number), 3, class_id="") for number in range(50)])
+
+
 # looks
 
 
@@ -383,6 +416,27 @@ def test_the_summary_grows_with_the_log(server: SheetsServer, sink: SheetsSink) 
         "values:batchGet", server.spreadsheet, f"{server.spreadsheet}:batchUpdate", "values:batchUpdate",
         "values:batchGet",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [(10, 5), (1000, 30)], ids=["small", "large"])
+def test_somebody_elses_summary_is_left_alone(server: SheetsServer, sink: SheetsSink, size: tuple[int, int]) -> None:
+    server.sheets["summary"] = Sheet("summary", 77, *size)
+    server.sheets["summary"].fill([["Budget", "EUR"], ["chalk", 12]])
+    sink.deliver([lesson(str(person), class_id="") for person in range(1100)])
+    sink.refresh()
+    assert sink.set_up([]).has_foreign_summary
+    assert (server.sheets["summary"].pivots, server.sheets["summary"].charts) == ({}, [])
+    assert server.sheets["summary"].lines() == [["Budget", "EUR"], ["chalk", 12]]
+    del server.sheets["summary"]
+    assert sink.set_up([]).made == ("the worksheet 'Summary'",)
+
+
+def test_our_summary_is_known_without_its_charts(server: SheetsServer, make_sink: Callable[..., SheetsSink]) -> None:
+    make_sink().deliver([lesson("1")])
+    server.sheets["Summary"].charts.clear()
+    found = make_sink().set_up([])
+    assert found.made == ("the chart 'Attendance by class'", "the chart 'Attendance by day'")
+    assert not found.has_foreign_summary
 
 
 def test_a_german_spreadsheet(server: SheetsServer, sink: SheetsSink) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from sheets_rows import expected, names, rows
 from sheets_server import Cell, Fault, Formula, Sheet, SheetsServer
 
 from optimind.errors import DeliveryDelayed, DeliveryRefused
+from optimind.sinks._sheets_setup import Comparison
 from optimind.sinks._sheets_table import HEADER as COLUMNS
 from optimind.sinks.sheets import SheetsSink
 from optimind.testing.sinks import make_row
@@ -215,6 +217,34 @@ def test_a_sheet_rearranged_between_read_and_write_is_mended(server: SheetsServe
     assert {key: found.get(key) for key in "bcdef"} == expected("b", "c", "d", "e", "f")
     notes = {str(record["name"]): record["Notes"] for record in server.sheet.records() if record["Notes"]}
     assert all(note == f"note {name}" for name, note in notes.items())
+
+
+@pytest.mark.parametrize("column", ["notes", "reason", "record_id"])
+@pytest.mark.parametrize("status", ["present", "late"])
+def test_columns_moved_between_read_and_write_leave_no_stray_rows(
+    server: SheetsServer, sink: SheetsSink, column: str, status: str
+) -> None:
+    sink.deliver(rows("a", "b", "c"))
+
+    def move() -> None:
+        lines = server.sheet.lines()
+        place = lines[0].index(column)
+        target = 0 if place else len(lines[0])
+        for line in lines:
+            line.insert(target, line[place])
+            del line[place + (target == 0)]
+        server.sheet.fill(lines)
+
+    server.faults.append(Fault("values:batchUpdate", action=move))
+    batch = rows("a", "b", "c", "d", status=status, seconds_seen=77.0)
+    for _ in range(4):
+        with contextlib.suppress(DeliveryDelayed):
+            sink.deliver(batch)
+            break
+    else:
+        pytest.fail("it did not settle")
+    assert sorted(map(str, names(server))) == ["a", "b", "c", "d"]
+    assert sink.compare(batch, frozenset()) == Comparison()
 
 
 def test_two_machines_that_choose_the_same_row_both_get_one(

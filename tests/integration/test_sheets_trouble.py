@@ -25,6 +25,7 @@ LATER = [
     (Fault(status=500), None),
     (Fault(status=503, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}), 0.0),
     (Fault(status=503, headers={"Retry-After": "soon"}), None),
+    (Fault(status=429, headers={"Retry-After": "nan"}), None),
     (Fault(status=503, headers={"Retry-After": "999999"}), 3600.0),
     (Fault(status=502, body=b"<html>Bad gateway</html>"), None),
     (Fault(status=200, body=b"<html>Please log in to the school network</html>"), None),

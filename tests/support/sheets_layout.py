@@ -95,6 +95,7 @@ class Layout:
         if is_column:
             sheet.columns += length
             sheet.cells = {(r, c + length if c > start else c): v for (r, c), v in sheet.cells.items()}
+            sheet.rules = [_moved(rule, start, length) for rule in sheet.rules]
         else:
             sheet.rows += length
             sheet.cells = {(r + length if r > start else r, c): v for (r, c), v in sheet.cells.items()}
@@ -277,6 +278,19 @@ def pivot_lines(sheets: dict[str, Sheet], pivot: dict[str, Any]) -> list[list[An
         line_ = [counts.get((row, column), 0) for column in across]
         found.append([row, *([each / sum(line_) for each in line_] if share else line_)])
     return found
+
+
+def _moved(rule: dict[str, Any], start: int, length: int) -> dict[str, Any]:
+    """A rule after ``length`` columns were inserted before ``start``: what begins there, or later, moves."""
+    ranges = []
+    for area in rule["ranges"]:
+        sides = {
+            name: area[name] + length
+            for name, limit in (("startColumnIndex", start), ("endColumnIndex", start + 1))
+            if area.get(name, 0) >= limit
+        }
+        ranges.append({**area, **sides})
+    return {**rule, "ranges": ranges}
 
 
 def _fields(text: str) -> list[str]:

@@ -132,6 +132,14 @@ def test_the_table_is_for_people(capfdbinary: pytest.CaptureFixture[bytes]) -> N
     assert "\x1b[2J" not in text
 
 
+def test_namesakes_are_told_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    two = [make_row(f"r{each}", person_id=each, name="Ann Lee", rule="late", reason=f"why {each}") for each in "78"]
+    write_register([*two, make_row("r9", person_id="9", name="Bo")], "table")
+    told = " ".join(capsys.readouterr().out.split())
+    assert all(f"Ann Lee ({each})" in told and f"Ann Lee ({each}): why {each}" in told for each in "78")
+    assert "Bo (9)" not in told
+
+
 def test_the_table_fits_any_terminal(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     narrow = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     monkeypatch.setattr(sys, "stdout", narrow)

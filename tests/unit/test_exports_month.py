@@ -140,6 +140,13 @@ def test_two_people_with_one_name_stay_two() -> None:
 # -- the page ----------------------------------------------------------------------------------------------------------
 
 
+def test_on_paper_namesakes_are_told_apart(tmp_path: Path) -> None:
+    people = {"17": "Ann Lee", "18": "Ann Lee", "19": "Bo"}
+    page = written(month([row("17", 1, "present")], people), "html", tmp_path).decode()
+    first_cells = [line[0] for line in Page(page).rows]
+    assert [cell for cell in first_cells if cell.startswith(("Ann", "Bo"))] == ["Ann Lee 17", "Ann Lee 18", "Bo"]
+
+
 def test_the_page_shows_the_matrix(tmp_path: Path) -> None:
     page = Page(written(month(ROWS, {"3": "Ayşe"}), "html", tmp_path).decode("utf-8"))
     assert page.rows[0] == ["7b September 2026"]

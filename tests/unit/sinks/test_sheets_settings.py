@@ -44,6 +44,7 @@ def test_an_id_or_an_address_names_the_spreadsheet(text: str) -> None:
         {"timeout_s": float("inf")},
         {"credentials": "the key itself"},
         {"unknown": 1},
+        {"worksheet": "summary"},
         {"quota": {"reads_per_minute": 5}},
         {"quota": {"writes_per_minute": 100_001}},
         {"quota": {"per_minute": 60}},
