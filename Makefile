@@ -1,5 +1,5 @@
 # Two commands for a newcomer: `make demo` and `make test`. Both build .venv first where it is missing or out of date.
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test slow lint format bench clean
 .DEFAULT_GOAL := help
 
 VENV := .venv
@@ -33,8 +33,11 @@ $(READY): $(PINS) setup.cfg pyproject.toml
 demo: $(READY) ## the whole product on a scene made from two real portraits
 	$(PY) -m demo
 
-test: $(READY) ## all tests
-	$(PY) -m pytest
+test: $(READY) ## all tests but the long ones
+	$(PY) -m pytest -m "not slow"
+
+slow: $(READY) ## the long tests: a month of a school, 200 kills, a camera that is away for a minute
+	$(PY) -m pytest -m slow
 
 lint: $(READY) ## ruff, mypy --strict, import-linter
 	$(VENV)/bin/ruff check .

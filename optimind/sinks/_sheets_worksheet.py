@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 from optimind.plugin_api import DeliveryDelayed, KnownStatuses, RecordRow, StatusChange
@@ -21,7 +22,17 @@ from optimind.sinks._sheets_letters import letter_of
 from optimind.sinks._sheets_log import LogReader
 from optimind.sinks._sheets_look import heading_requests
 from optimind.sinks._sheets_register import RegisterKey, RegisterPlan, RegisterView
-from optimind.sinks._sheets_table import Plan, View, column_letters, have_moved, homes_of, place, strayed
+from optimind.sinks._sheets_table import (
+    KEY,
+    Plan,
+    View,
+    column_letters,
+    fitted,
+    have_moved,
+    homes_of,
+    place,
+    strayed,
+)
 from optimind.sinks._sheets_tabs import Tabs
 
 __all__ = ["Seen", "Workbook"]
@@ -69,6 +80,7 @@ class Workbook:
         self.unsettled: frozenset[str] = frozenset()
         self._fresh: tuple[float, Seen] | None = None
         self._complained: set[str] = set()
+        self._asked_for: set[RegisterKey] = set()
         self._torn: frozenset[int] = frozenset()
         self._homes: dict[str, tuple[int, str]] = {}
 
@@ -175,6 +187,7 @@ class Workbook:
     def _deliver(self, records: Sequence[RecordRow], late_until: float) -> None:
         groups = self.keys_of(records)
         seen = self._ensured(groups)
+        self._ask_for_the_emptied(seen, groups)
         for _ in range(_LOOKS):
             planned = self._planned(records, groups, seen)
             if not self._put_in_order(seen, groups, late_until) and not self.tabs.grow(
@@ -195,9 +208,38 @@ class Workbook:
             time.sleep(_SETTLE_S)
         self._verify(seen, planned)
         self._known_registers.update(groups)
+        self._asked_for -= groups.keys()
         # In a register without its header an older letter may stand, and be found once the header is put back.
         skipped = [group for key, group in groups.items() if not seen.registers[key].is_readable]
         self.unsettled = frozenset(record.record_id for group in skipped for record in group)
+
+    def _ask_for_the_emptied(self, seen: Seen, groups: dict[RegisterKey, list[RecordRow]]) -> None:
+        """Where a register is empty of which the log has more records than are written now, ask for all of them.
+
+        Once each: those of another machine's ledger do not come. Raises DeliveryDelayed.
+        """
+        empty = {key for key in groups if seen.registers[key].is_blank} - self._asked_for
+        coming = {record.record_id for key in empty for record in groups[key]}
+        if not empty or not set(seen.log.rows_of()) - coming:
+            return
+        letters = [column_letters(seen.log.columns[name]) for name in ("class", "date")]
+        ids, *told = self.api.read(
+            [(self.tabs.log, f"{letter}1:{letter}") for letter in (column_letters(seen.log.columns[KEY]), *letters)]
+        )
+        self._asked_for |= empty
+        wanted = {(fitted(key.class_id), f"{key.month:%Y-%m}") for key in empty}
+        lost = {
+            row[0]
+            for row, class_id, day in zip_longest(ids, *told, fillvalue=[])
+            if row and row[0] not in coming and class_id and day and (class_id[0], day[0][:7]) in wanted
+        }
+        if lost:
+            raise DeliveryDelayed(
+                f"{len(lost)} records stand in the log, but not in the register, which is empty",
+                mend="their letters are written again",
+                missing=tuple(sorted(lost)),
+                is_over=True,
+            )
 
     def _ensured(self, groups: Iterable[RegisterKey]) -> Seen:
         """What is there, after what was missing was made: read a moment ago, or now."""

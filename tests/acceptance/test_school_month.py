@@ -62,6 +62,7 @@ def assert_meetings_agree(world: World, timetable: Timetable) -> None:
     assert found == wanted
 
 
+@pytest.mark.slow
 def test_a_month_of_a_school(tmp_path: Path) -> None:
     world = make_month(
         2026,

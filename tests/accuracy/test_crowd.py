@@ -15,8 +15,8 @@ from benchmarks.tracking import TRUTH, gallery_of_others, our_figures
 from benchmarks.tracking_truth import read_truth
 
 MEASURED = [
-    ("fp32", 1, 1, 0, 0.90),
-    ("fp32", 3, 1, 2, 0.90),
+    pytest.param("fp32", 1, 1, 0, 0.90, marks=pytest.mark.slow),
+    pytest.param("fp32", 3, 1, 2, 0.90, marks=pytest.mark.slow),
     ("int8", 1, 0, 0, 0.92),
     ("int8", 3, 0, 0, 0.90),
 ]

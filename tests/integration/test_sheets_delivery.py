@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from ledger_marks import make_mark, url_of
+from school import DAY, seen, timetable
 from sheets_server import EMAIL, Fault, SheetsServer
 
 from optimind.pipeline.delivery import DeliveryWorker
@@ -164,6 +165,20 @@ def test_a_row_overwritten_by_a_sort_comes_back_from_the_ledger(
     ledger.record(make_mark("1", last_s=99), ["sheets"])
     until_settled(worker)
     assert_equal(server, ledger)
+
+
+def test_an_emptied_register_is_filled_again_with_the_next_mark(
+    server: SheetsServer, ledger: Ledger, start: Callable[..., DeliveryWorker]
+) -> None:
+    lesson = timetable().on(DAY)[0]
+    ledger.record_many([seen(lesson, person, 0, 40) for person in "1234"], ["sheets"])
+    worker = start(ledger)
+    assert worker.flush(SOON_S)
+    server.sheets["7B 2026-09"].cells.clear()
+    ledger.record(seen(lesson, "5", 0, 40), ["sheets"])
+    assert worker.flush(SOON_S)
+    lines = server.sheets["7B 2026-09"].lines()[3:]
+    assert [(line[0], line[3]) for line in lines] == [(person, "P") for person in "12345"]
 
 
 def until_settled(worker: DeliveryWorker) -> None:

@@ -159,6 +159,8 @@ def test_the_second_look_misses_what_a_register_lost(server: SheetsServer, sink:
     lost = {each.record_id for each in records if each.person_id == "2"}
     assert sink.lacking(records, []) == (set() if do == "the worksheet is gone" else lost)
     assert sink.lacking([], records) == set()
+
+
 def test_a_meeting_before_the_first_has_its_colours(server: SheetsServer, sink: SheetsSink) -> None:
     sink.deliver([lesson("1", 10)])
     sink.deliver([lesson("1", 3)])
@@ -309,18 +311,26 @@ def test_a_narrow_and_short_register_grows(server: SheetsServer, sink: SheetsSin
     assert len(table(server)) == 30
 
 
-def test_a_deleted_register_is_made_again(server: SheetsServer, sink: SheetsSink) -> None:
-    sink.deliver([lesson("1")])
-    del server.sheets[TITLE]
-    sink.deliver([lesson("2")])
-    assert set(table(server)) == {"2"}
-
-
-def test_an_emptied_register_gets_its_header_back(server: SheetsServer, sink: SheetsSink) -> None:
-    sink.deliver([lesson("1")])
-    server.sheets[TITLE].cells.clear()
-    sink.deliver([lesson("2")])
-    assert {person: cells[KEY_1] for person, cells in table(server).items()} == {"2": "P"}
+@pytest.mark.parametrize("is_deleted", [True, False], ids=["deleted", "emptied"])
+def test_an_emptied_register_gets_its_header_back_and_all_its_records_are_asked_for(
+    server: SheetsServer, sink: SheetsSink, *, is_deleted: bool
+) -> None:
+    other: dict[str, Any] = {"class_id": "8A", "session": "8A maths 08:00"}
+    mine = [lesson("1"), lesson("3", 2), lesson("2")]
+    before = datetime(2026, 8, 31, 8, tzinfo=UTC)
+    sink.deliver([*mine, lesson("7", **other), lesson("1", date=before.date(), starts_at=before), make_row("r1")])
+    for _ in range(2):
+        if is_deleted:
+            del server.sheets[TITLE]
+        else:
+            server.sheets[TITLE].cells.clear()
+        with pytest.raises(DeliveryDelayed, match="2 records stand in the log, but not in the register") as caught:
+            sink.deliver([lesson("2")])
+        assert set(caught.value.missing) == {mine[0].record_id, mine[1].record_id}
+        sink.deliver([lesson("2")])  # where the others are another machine's, they do not come
+        assert {person: cells[KEY_1] for person, cells in table(server).items()} == {"2": "P"}
+        sink.deliver(mine)
+        assert set(table(server)) == {"1", "2", "3"}
 
 
 def test_a_register_without_its_header_does_not_hold_up_the_log(

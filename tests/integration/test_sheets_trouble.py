@@ -20,7 +20,7 @@ from optimind.sinks.sheets import SheetsSink
 pytest_plugins = ("sheets_fixtures",)
 
 LATER = [
-    (Fault(status=429, headers={"Retry-After": "17"}), 17.0),
+    (Fault(status=429, headers={"Retry-After": "3"}), 3.0),
     (Fault(status=429), None),
     (Fault(status=500), None),
     (Fault(status=503, headers={"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}), 0.0),
