@@ -8,22 +8,27 @@ from optimind.sinks._sheets_table import COLUMNS, View, cells_of, column_letters
 
 __all__ = ["lacking"]
 
-_LOOKED_AT = 50
-"""How many rows at most are read cell by cell."""
+_AT_EACH_END = 25
+"""So many of the oldest and of the newest are read cell by cell."""
 
 
-def lacking(api: SheetsApi, title: str, view: View, records: Sequence[RecordRow]) -> set[str]:
-    """Return the ids of ``records`` that do not stand in just one row of the log ``title``, which ``view`` shows.
+def lacking(
+    api: SheetsApi, title: str, view: View, records: Sequence[RecordRow], earlier: Sequence[RecordRow]
+) -> set[str]:
+    """Return the ids of those that do not stand in just one row of the log ``title``, which ``view`` shows.
 
-    Of the last few it is also looked whether a cell is blank that they fill, as in a column put back. One request, two
-    where such a one is found. Raises DeliveryDelayed or DeliveryRefused.
+    Of a few it is also looked whether a cell is blank that they fill, as in a column put back: of all ``earlier``, and
+    of the oldest and newest of ``records``, which are in the order in which they were written, so that a column that
+    went meanwhile is noticed. One request, two where such a one is found. Raises DeliveryDelayed or DeliveryRefused.
     """
     stands = view.rows_of()
-    found = {record.record_id for record in records if len(stands.get(record.record_id, ())) != 1}
-    there = [record for record in records if record.record_id not in found]
+    found = {each.record_id for each in (*records, *earlier) if len(stands.get(each.record_id, ())) != 1}
+    recent, before = ([each for each in some if each.record_id not in found] for some in (records, earlier))
+    there = [*recent, *before]
     ours = [view.columns[name] for name in COLUMNS]
     first, last = min(ours), max(ours)
-    looked_at = there[-_LOOKED_AT:]
+    ends = recent if len(recent) <= 2 * _AT_EACH_END else [*recent[:_AT_EACH_END], *recent[-_AT_EACH_END:]]
+    looked_at = [*ends, *before]
     ranges = [(title, range_of(stands[record.record_id][0], first, 1, last - first + 1)) for record in looked_at]
     lines = [rows[0] if rows else [] for rows in api.read(ranges)] if ranges else []
     blank = _blank(looked_at, lines, view, first)

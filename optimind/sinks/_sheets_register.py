@@ -278,7 +278,7 @@ class RegisterPlan:
         return found
 
     def _rows(self, records: Sequence[RecordRow], columns: Iterable[int]) -> dict[str, list[int]]:
-        found = dict(self.view.people)
+        found = {person: self._kept(rows, columns) for person, rows in self.view.people.items()}
         free = max(len(self.view.lines), self.view.head) + 1
         people = {each.person_id.strip(): each.name for each in records}
         for person in sorted(people, key=lambda key: (people[key].casefold(), key)):
@@ -289,6 +289,24 @@ class RegisterPlan:
                 self.cells |= {(free, column): "" for column in columns}
                 free += 1
         return found
+
+    def _kept(self, rows: list[int], columns: Iterable[int]) -> list[int]:
+        """Which of a person's rows stay: one, as a write that came late may have made another; and those with notes.
+
+        The others are emptied; what stands in them alone goes into the one that stays.
+        """
+        if len(rows) == 1:
+            return rows
+        notes = self.view.fixed.get("notes")
+        noted = [] if notes is None else [row for row in rows if self.view.cell(row, notes).strip()]
+        kept = noted or rows[:1]
+        for row in set(rows) - set(kept):
+            for column in {*columns, *self.view.fixed.values()} - {notes}:
+                text = self.view.cell(row, column)
+                if text and not self.view.cell(kept[0], column):
+                    self._put(kept[0], column, text)
+                self._put(row, column, "")
+        return kept
 
 
 def heading_cells(meeting: Meeting, head: int, column: int) -> dict[tuple[int, int], Any]:

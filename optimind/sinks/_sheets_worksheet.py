@@ -165,9 +165,8 @@ class Workbook:
         return self._judge.changes(seen.log, seen.registers.values(), known)
 
     def _lacking(self, records: Sequence[RecordRow], earlier: Sequence[RecordRow]) -> set[str]:
-        both = [*records, *earlier]
         if not self.tabs.has_log:
-            return {record.record_id for record in both}
+            return {record.record_id for record in (*records, *earlier)}
         groups = self.keys_of(records)
         seen = self._look([key for key in groups if self.tabs.has_register(key)])
         gone = {
@@ -177,7 +176,7 @@ class Workbook:
             for record in groups[key]
             if view.stands(record) <= {""}
         }
-        return gone | lacking(self.api, self.tabs.log, seen.log, both)
+        return gone | lacking(self.api, self.tabs.log, seen.log, records, earlier)
 
     def _recent_registers(self) -> set[RegisterKey]:
         """The registers that were written, of the newest two months."""

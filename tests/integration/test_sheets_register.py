@@ -145,6 +145,38 @@ def test_where_two_machines_begin_the_same_cells_nobody_gets_the_others_letter(
     assert days == {"1": first + "P", "2": first + "L", "3": "P", "4": "L"}
 
 
+@pytest.mark.parametrize(
+    ("notes", "wanted"),
+    [
+        pytest.param(("", ""), [["1", "Name 1", "", "L", "P"], ["2", "Name 2", "", "P", ""]], id="no notes"),
+        pytest.param(
+            ("", "n"), [["2", "Name 2", "", "P", ""], ["1", "Name 1", "n", "L", "P"]], id="a note in the second"
+        ),
+        pytest.param(
+            ("a", "b"),
+            [["1", "Name 1", "a", "L", ""], ["2", "Name 2", "", "P", ""], ["1", "Name 1", "b", "L", "P"]],
+            id="notes in both",
+        ),
+    ],
+)
+def test_who_stands_in_a_register_twice_stands_there_once_after_the_next_delivery(
+    server: SheetsServer, sink: SheetsSink, notes: tuple[str, str], wanted: list[list[str]]
+) -> None:
+    """As after a write that came late. What only one of the rows says is kept."""
+    sink.deliver([lesson("1"), lesson("2"), lesson("1", 2)])
+    edit(
+        server,
+        lambda lines: [
+            *lines[:3],
+            ["1", "Name 1", notes[0], "P", ""],
+            ["2", "Name 2", "", "P", ""],
+            ["1", "Name 1", notes[1], "P", "P"],
+        ],
+    )
+    sink.deliver([lesson("1", status="late")])
+    assert [line for line in server.sheets[TITLE].lines()[3:] if any(line)] == wanted
+
+
 @pytest.mark.parametrize("do", ["a person is gone", "a letter is gone", "the worksheet is gone"])
 def test_the_second_look_misses_what_a_register_lost(server: SheetsServer, sink: SheetsSink, do: str) -> None:
     records = [lesson(each) for each in "123"]

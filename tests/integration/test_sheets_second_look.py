@@ -91,6 +91,19 @@ def test_a_column_that_is_gone_is_noticed_in_all_of_many_rows(
     assert set(sink.lacking(rows(*many), [])) == set(many)
 
 
+def test_a_column_that_went_between_two_deliveries_is_noticed(
+    server: SheetsServer, make_sink: Callable[..., SheetsSink]
+) -> None:
+    sink = make_sink()
+    older, newer = [f"a{number}" for number in range(100)], [f"b{number}" for number in range(100)]
+    sink.deliver(rows(*older))
+    (place,) = [place for place, text in server.sheet.cells.items() if text == "similarity"]
+    server.sheet.cells[place] = "how sure"
+    sink.deliver(rows(*newer))
+    assert set(sink.lacking(rows(*older, *newer), [])) == set(older)
+    assert set(sink.lacking(rows(*newer), rows(*older[:5]))) == set(older[:5])
+
+
 def quota(tmp_path: Path, reads: int, writes: int) -> dict[str, Any]:
     return {"reads_per_minute": reads, "writes_per_minute": writes, "folder": tmp_path / "few"}
 
