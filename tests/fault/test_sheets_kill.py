@@ -71,6 +71,7 @@ def test_in_the_end_the_sheet_is_what_the_ledgers_say(
             f"lost {len(lost)}, doubled {len(doubled)}, wrong {len(wrong)}, letters {len(letters)}"
         )
     assert not set(ids) - set(wanted)
+    assert {row.source for row in wanted.values()} == {"camera"}, "something was taken for a correction"
     assert (lost, doubled, wrong, letters) == (set(), set(), {}, {}), [
         *lost,
         *doubled,
