@@ -36,7 +36,7 @@ demo: $(READY) ## the whole product on a scene made from two real portraits
 test: $(READY) ## all tests but the long ones
 	$(PY) -m pytest -m "not slow"
 
-slow: $(READY) ## the long tests: a month of a school, 200 kills, a camera that is away for a minute
+slow: $(READY) ## the long tests: a month of a school, 200 kills, a camera that is away for a minute, visitors
 	$(PY) -m pytest -m slow
 
 lint: $(READY) ## ruff, mypy --strict, import-linter

@@ -87,7 +87,7 @@ def test_a_month_of_a_school(tmp_path: Path) -> None:
     assert rules[Rule.TAKEN_BACK] > 20  # somebody of outside, never seen, and nothing else said of them
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 5))])
 def test_a_small_school_in_the_month_of_the_other_change(seed: int, tmp_path: Path) -> None:
     """Clocks are put forward in the night of the evening class, whose end, and the start of the next, are skipped."""
     world = make_month(

@@ -28,6 +28,7 @@ def lesson(
     return folder, truth
 
 
+@pytest.mark.slow
 def test_strangers_are_visitors_and_one_of_them_is_enrolled(
     lesson: tuple[Path, dict[str, Any]], program: Program
 ) -> None:

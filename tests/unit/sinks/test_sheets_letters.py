@@ -142,10 +142,12 @@ def test_whatever_comes_and_however_people_sort_each_letter_is_where_it_belongs(
     assert applied(lines, list(newest.values())) == lines  # and writing it again changes nothing
 
 
-def test_copies_of_a_row_are_written_as_well() -> None:
+def test_a_copy_of_a_row_is_emptied_unless_it_has_a_note() -> None:
     lines = applied([], [record("1"), record("2")])
-    lines = applied([*lines, lines[3]], [record("1", status="late")])
-    assert [line[3] for line in lines[3:]] == ["L", "P", "L"]
+    bare, noted = list(lines[3]), [*lines[3][:2], "a note", *lines[3][3:]]
+    assert [line[3] for line in applied([*lines, bare], [record("1", status="late")])[3:]] == ["L", "P", ""]
+    noted_lines = applied([*lines[:3], noted, lines[4], noted, bare], [record("1", status="late")])
+    assert [line[3] for line in noted_lines[3:]] == ["L", "P", "L", ""]
 
 
 @pytest.mark.parametrize(
