@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from optimind.config import Config, sqlite_url
+from optimind.core.identification import IdentificationLimits
 from optimind.discovery import Catalogue, discover
 from optimind.plugin_api import Settings
 
-__all__ = ["configured", "ledger_url", "make_sheets_sink"]
+__all__ = ["configured", "ledger_url", "limits_of", "make_sheets_sink"]
 
 
 def make_sheets_sink(config: Config) -> Any | None:
@@ -31,6 +32,17 @@ def configured(config: Config, catalogue: Catalogue, kind: str, name: str) -> tu
         raise config.unknown_name_error(kind, name, catalogue.names(kind))
     found = catalogue.get(kind, name)
     return found, config.section(found.settings_type, config.path_of(kind, name))
+
+
+def limits_of(config: Config, *, min_samples: int) -> IdentificationLimits:
+    """What it takes to be recognised, by at least ``min_samples`` pictures."""
+    recognition = config.recognition
+    return IdentificationLimits(
+        max_distance=recognition.max_distance,
+        fpir=recognition.fpir,
+        min_margin=recognition.min_margin,
+        min_samples=min_samples,
+    )
 
 
 def ledger_url(config: Config, data: Path | None = None) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final
 
+from optimind.app.background import beside
 from optimind.app.consent import consenting, people_to_know
 from optimind.config import Config
 from optimind.core.identification import Identifier
@@ -20,7 +21,6 @@ __all__ = ["GalleryWatch"]
 log = logging.getLogger(__name__)
 
 _EVERY_S: Final = 5.0
-_STOP_S: Final = 5.0
 
 _State = tuple[object, ...]
 
@@ -44,17 +44,9 @@ class GalleryWatch:
         self._newest: Identifier | GalleryMissing | None = None
         self._lock = threading.Lock()
 
-    @contextmanager
-    def watching(self, prepare: Callable[[GalleryFile], Identifier]) -> Iterator[None]:
+    def watching(self, prepare: Callable[[GalleryFile], Identifier]) -> AbstractContextManager[None]:
         """Look during the block; ``prepare`` makes of a gallery what recognises its people."""
-        stop = threading.Event()
-        thread = threading.Thread(target=self._work, args=(prepare, stop), name="gallery", daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join(_STOP_S)
+        return beside("gallery", lambda stop: self._work(prepare, stop))
 
     def take(self) -> Identifier | None:
         """Hand over what recognises those who are enrolled now; None where nothing has changed since the last call.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from optimind.app.configured import limits_of
 from optimind.config import Config
 from optimind.core.calibration import Calibration
-from optimind.core.identification import IdentificationLimits, Identifier
+from optimind.core.identification import Identifier
 from optimind.core.types import Gallery
 from optimind.engines import engine_for_enrolment
 from optimind.errors import GalleryError, SealRefused
@@ -51,13 +52,8 @@ def _other_embedder(config: Config, evaluated: str) -> list[Concern]:
 
 
 def _rule(config: Config) -> Rule:
-    limits = IdentificationLimits(
-        fpir=config.recognition.fpir,
-        max_distance=config.recognition.max_distance,
-        min_margin=config.recognition.min_margin,
-        # A probe is all that there is of a track: it is decided with what it has.
-        min_samples=1,
-    )
+    # A probe is all that there is of a track: it is decided with what it has.
+    limits = limits_of(config, min_samples=1)
 
     def identifier(gallery: Gallery, calibration: Calibration | None) -> Identifier:
         return Identifier(gallery, limits, calibration)

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from optimind.app.rosters import ROSTER_COLUMNS
+from optimind.app.configured import limits_of
+from optimind.app.rosters import roster_table
 from optimind.app.sinks import enabled_sinks
 from optimind.config import Config
-from optimind.config.csv_tables import read_table
-from optimind.core.identification import IdentificationLimits, Identifier, Verdict
+from optimind.core.identification import Identifier, Verdict
 from optimind.errors import ConfigError, DeliveryError, EngineError, GalleryMissing, StorageError
 from optimind.gallery import GalleryFile, gallery_lock, load_gallery, to_core
 from optimind.gallery.removing import (
@@ -251,14 +251,7 @@ def _identifier(config: Config, gallery: GalleryFile) -> Identifier:
         calibration = calibration_of(gallery.embedder)
     except EngineError:
         calibration = None
-    recognition = config.recognition
-    limits = IdentificationLimits(
-        max_distance=recognition.max_distance,
-        fpir=recognition.fpir,
-        min_margin=recognition.min_margin,
-        min_samples=1,
-    )
-    return Identifier(to_core(gallery), limits, calibration)
+    return Identifier(to_core(gallery), limits_of(config, min_samples=1), calibration)
 
 
 def _redact(ledger: Ledger, known: _Known, person_id: str, sinks: Sequence[str], report: ForgetReport) -> None:
@@ -380,7 +373,7 @@ def _on_roster(config: Config, person_id: str) -> list[str]:
     if not path:
         return []
     try:
-        lines = read_table(path, ROSTER_COLUMNS, required=("class", "person_id")).lines
+        lines = roster_table(path).lines
     except ConfigError as error:
         return [f"the roster could not be searched ({error.message}): whom it names the next run enters again"]
     return [

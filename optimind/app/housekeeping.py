@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Final
 
+from optimind.app.background import beside
 from optimind.app.forgetting import finish_forgetting
 from optimind.app.privacy import Sweeper
 from optimind.app.sinks import enabled_sinks
@@ -20,23 +20,14 @@ __all__ = ["housekeeping"]
 log = logging.getLogger(__name__)
 
 _EVERY_S: Final = 300.0
-_STOP_S: Final = 5.0
 
 
-@contextmanager
-def housekeeping(config: Config, ledger: Ledger, *, every_s: float = _EVERY_S) -> Iterator[None]:
+def housekeeping(config: Config, ledger: Ledger, *, every_s: float = _EVERY_S) -> AbstractContextManager[None]:
     """Do it in a thread of its own during the block, at once and every few minutes; nothing is raised from it.
 
     Sweeping is done once an hour. The sinks are others than those that deliver, so that each is used by one thread.
     """
-    stop = threading.Event()
-    thread = threading.Thread(target=_work, args=(config, ledger, stop, every_s), name="housekeeping", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(_STOP_S)
+    return beside("housekeeping", lambda stop: _work(config, ledger, stop, every_s))
 
 
 def _work(config: Config, ledger: Ledger, stop: threading.Event, every_s: float) -> None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 from pydantic import ValidationError
@@ -24,11 +25,11 @@ from optimind.errors import ConfigError, OptiMindError
 from optimind.gallery import load_gallery, to_core
 from optimind.storage import Ledger, RosterChange, RosterEntry
 
-__all__ = ["ROSTER_COLUMNS", "RosterWatch", "Rosters", "keep_rosters", "read_rosters", "rosters_of"]
+__all__ = ["RosterWatch", "Rosters", "keep_rosters", "read_rosters", "roster_table", "rosters_of"]
 
 log = logging.getLogger(__name__)
 
-ROSTER_COLUMNS: Final = ("class", "person_id", "name", "from", "until")
+_COLUMNS: Final = ("class", "person_id", "name", "from", "until")
 READ_S: Final = 60.0
 """How long it may take until a run notices that a roster was edited."""
 _REQUIRED: Final = ("class", "person_id")
@@ -49,12 +50,17 @@ def read_rosters(config: Config) -> Rosters:
     if not settings:
         return {}
     if settings.csv is not None:
-        return rosters_of(read_table(settings.csv, ROSTER_COLUMNS, required=_REQUIRED))
+        return rosters_of(roster_table(settings.csv))
     if settings.worksheet is not None:
         return _rosters_in_worksheet(config, settings.worksheet)
     templates = to_core(load_gallery(config.gallery, config.privacy.sealer())).templates
     everyone = [RosterEntry(person_id=template.person_id, name=template.name) for template in templates]
     return dict.fromkeys(classes_of(config), everyone)
+
+
+def roster_table(path: Path) -> Table:
+    """The table of rosters in the file ``path``. Raises :class:`ConfigError`."""
+    return read_table(path, _COLUMNS, required=_REQUIRED)
 
 
 def keep_rosters(rosters: Rosters, ledger: Ledger, day: date) -> dict[str, RosterChange]:
@@ -80,7 +86,7 @@ def _rosters_in_worksheet(config: Config, title: str) -> Rosters:
         sink.close()
     text = io.StringIO()
     csv.writer(text).writerows(_with_dates(rows))
-    return rosters_of(parse_table(f'worksheet "{title}"', text.getvalue(), ROSTER_COLUMNS, required=_REQUIRED))
+    return rosters_of(parse_table(f'worksheet "{title}"', text.getvalue(), _COLUMNS, required=_REQUIRED))
 
 
 def _with_dates(rows: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from optimind.app.cameras import Camera, cameras_of, source_from
-from optimind.app.configured import configured, ledger_url
+from optimind.app.configured import configured, ledger_url, limits_of
 from optimind.app.enrolled import GalleryWatch
 from optimind.app.feeds import Parts, cpu_cores, feed_of
 from optimind.app.housekeeping import housekeeping
@@ -24,7 +24,7 @@ from optimind.app.timetables import roles_of, rooms_of, timetable_of, warn_of_em
 from optimind.app.visitors import visitor_keeper
 from optimind.config import Config
 from optimind.core.calibration import Calibration
-from optimind.core.identification import IdentificationLimits, Identifier
+from optimind.core.identification import Identifier
 from optimind.core.timetable import Timetable
 from optimind.discovery import Catalogue, discover
 from optimind.engines import engine_for_gallery
@@ -287,10 +287,5 @@ def _context(config: Config, options: RunOptions, cameras: Sequence[Camera], boo
 
 
 def _identifier(config: Config, gallery: GalleryFile, calibration: Calibration | None) -> Identifier:
-    limits = IdentificationLimits(
-        max_distance=config.recognition.max_distance,
-        fpir=config.recognition.fpir,
-        min_margin=config.recognition.min_margin,
-        min_samples=config.recognition.min_samples,
-    )
+    limits = limits_of(config, min_samples=config.recognition.min_samples)
     return Identifier(to_core(gallery), limits, calibration)

@@ -190,12 +190,10 @@ def _places(settings: Config, data: Path | None, gallery: Path | None, dataset: 
 def _is_known(settings: Config, data: Path | None, person_id: str) -> bool:
     """Whether anything but a consent is known of the person; also where that cannot be looked up."""
     try:
-        found = people(settings, _places(settings, data, None, Path("datasets")))
+        found = found_of(settings, person_id, _places(settings, data, None, Path("datasets")))
     except OptiMindError:
         return True
-    # Of whom there is but a consent, the id stands for the name.
-    mine = [one for one in found if one.person_id == person_id]
-    return any(one.has_photographs or one.has_template or one.name != person_id for one in mine)
+    return bool(found.keys() - {"consents", "audit"})
 
 
 def _checked_id(person_id: str) -> str:

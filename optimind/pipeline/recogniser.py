@@ -203,9 +203,7 @@ class Recogniser:
                 else:
                     subject.identity = replace(subject.identity, name=name)
             if subject.identity is None and len(subject.shots):
-                subject.match = self._match(subject)
-                if subject.match.verdict is Verdict.ACCEPTED:
-                    subject.identity = subject.match
+                self._identify(subject)
 
     def finish(self) -> list[Event]:
         """The camera stops: end every track and return what is left to say."""

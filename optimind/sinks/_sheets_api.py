@@ -101,7 +101,7 @@ class SheetsApi:
 
     def overview(self) -> "Overview":
         """Return the spreadsheet's worksheets and settings."""
-        with self._explained(is_read=True):
+        with self._reading():
             found = self._client.fetch_sheet_metadata(self.spreadsheet, {"fields": _OVERVIEW})
             sheets = {sheet["properties"]["title"]: sheet for sheet in found["sheets"]}
             tabs = {title: _tab_of(sheet["properties"]) for title, sheet in sheets.items()}
@@ -116,7 +116,7 @@ class SheetsApi:
         """
         found: list[list[list[str]]] = []
         for names in _addresses([absolute_range_name(title, cells) for title, cells in ranges]):
-            with self._explained(is_read=True):
+            with self._reading():
                 options: dict[str, Any] = {"valueRenderOption": "UNFORMATTED_VALUE"}
                 answer = self._client.values_batch_get(self.spreadsheet, names, options)
                 parts = [part.get("values", []) for part in answer["valueRanges"]]
@@ -146,18 +146,18 @@ class SheetsApi:
             self._client.batch_update(self.spreadsheet, {"requests": list(requests_)})
 
     @contextmanager
-    def _explained(self, *, is_read: bool = False) -> Iterator[None]:
-        """Turn what the libraries raise into what a sink raises."""
+    def _reading(self) -> Iterator[None]:
+        """As :meth:`_explained`, for what changes nothing whenever it comes."""
         try:
-            with self._translated():
+            with self._explained():
                 yield
         except DeliveryDelayed as error:
-            # What was only read changes nothing, whenever it comes.
-            error.is_over |= is_read
+            error.is_over = True
             raise
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _explained(self) -> Iterator[None]:
+        """Turn what the libraries raise into what a sink raises."""
         try:
             yield
         except APIError as error:

@@ -22,6 +22,7 @@ from optimind.storage.tables import OutboxEntry, Record, SinkTarget
 __all__ = ["Delivered", "SecondLook"]
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_NONE = 0
 _TRIED = 1
 _UNKNOWN = 2
 """The values of ``doubt``: a delivery is under way; one before it ended nobody knows how."""
@@ -45,29 +46,24 @@ class SecondLook:
 
     def begin(self, sink: str, record_ids: Sequence[str]) -> None:
         """Note that a delivery of these records begins."""
-        with self._database.writing() as session:
-            for ids in chunks(record_ids):
-                mine = update(OutboxEntry).where(OutboxEntry.sink == sink, OutboxEntry.record_id.in_(ids))
-                for change in (
-                    mine.where(OutboxEntry.doubt == _TRIED).values(doubt=_UNKNOWN),
-                    mine.where(OutboxEntry.doubt == 0).values(doubt=_TRIED),
-                ):
-                    session.execute(change.execution_options(synchronize_session=False))
+        self._turn(sink, record_ids, (_TRIED, _UNKNOWN), (_NONE, _TRIED))
 
     def is_over(self, sink: str, record_ids: Sequence[str]) -> None:
         """Note that the delivery under way ended and will not come about later."""
-        with self._database.writing() as session:
-            for ids in chunks(record_ids):
-                mine = update(OutboxEntry).where(OutboxEntry.sink == sink, OutboxEntry.record_id.in_(ids))
-                change = mine.where(OutboxEntry.doubt == _TRIED).values(doubt=0)
-                session.execute(change.execution_options(synchronize_session=False))
+        self._turn(sink, record_ids, (_TRIED, _NONE))
 
     def had_its_time(self, sink: str, record_ids: Sequence[str]) -> None:
         """Note that no earlier delivery of these records comes about any more, as they were looked at."""
+        self._turn(sink, record_ids, (_TRIED, _NONE), (_UNKNOWN, _NONE))
+
+    def _turn(self, sink: str, record_ids: Sequence[str], *turns: tuple[int, int]) -> None:
+        """Turn the first of each two doubts of these records into the second, in this order."""
         with self._database.writing() as session:
             for ids in chunks(record_ids):
                 mine = update(OutboxEntry).where(OutboxEntry.sink == sink, OutboxEntry.record_id.in_(ids))
-                session.execute(mine.values(doubt=0).execution_options(synchronize_session=False))
+                for before, after in turns:
+                    change = mine.where(OutboxEntry.doubt == before).values(doubt=after)
+                    session.execute(change.execution_options(synchronize_session=False))
 
     def in_doubt(self, sink: str, record_ids: Sequence[str]) -> set[str]:
         """Return which of these records an earlier delivery may still come over."""
@@ -82,7 +78,7 @@ class SecondLook:
 
     def is_any_open(self, sink: str) -> bool:
         """Whether of any delivery the end is not known."""
-        query = select(OutboxEntry.id).where(OutboxEntry.sink == sink, OutboxEntry.doubt != 0).limit(1)
+        query = select(OutboxEntry.id).where(OutboxEntry.sink == sink, OutboxEntry.doubt != _NONE).limit(1)
         with self._database.reading() as session:
             return session.scalar(query) is not None
 
